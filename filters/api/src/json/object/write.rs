@@ -1,0 +1,113 @@
+//! Writing an edited object: slices of the original text with the edits between them.
+
+use bytes::Bytes;
+
+use super::{Change, JsonObject};
+
+/// Where a member stands in the original text.
+struct Member {
+    /// After the comma or brace before it.
+    start: usize,
+    value_start: usize,
+    value_end: usize,
+    /// Before the comma after it; for the last one right after its value.
+    end: usize,
+}
+
+/// The text of an object that has edits.
+pub(super) fn edited(object: &JsonObject) -> Bytes {
+    let text = object.json.bytes().as_ref();
+    let members = members(object, text);
+    let open = object.json.root().span().0 + 1;
+    let close = members.last().map_or(open, |(_, member)| member.end);
+    let mut pieces = Pieces { text, list: Vec::with_capacity(8), run: Some((0, open)), first: true };
+    for (key, member) in &members {
+        match object.changes.get(key) {
+            None => pieces.keep(member.start, member.end),
+            Some(Change::Replaced(written)) => {
+                pieces.keep(member.start, member.value_start);
+                pieces.put(&written.text);
+                pieces.run = Some((member.value_end, member.end));
+            }
+            Some(Change::Removed) => pieces.flush(),
+        }
+    }
+    for added in &object.added {
+        pieces.separate();
+        pieces.put(&added.literal);
+        pieces.put(b":");
+        pieces.put(&added.value.text);
+    }
+    pieces.flush();
+    pieces.put(text.get(close..).unwrap_or_default());
+    pieces.join()
+}
+
+/// The original members with their keys' places in the index.
+fn members(object: &JsonObject, text: &[u8]) -> Vec<(u32, Member)> {
+    let root = object.json.root();
+    let mut members: Vec<(u32, Member)> = Vec::with_capacity(root.len());
+    let mut start = root.span().0 + 1;
+    for (key, value) in root.entry_nodes() {
+        if let Some((_, before)) = members.last_mut() {
+            // Only white space and one comma stand between a value and the next key.
+            let gap = text.get(before.value_end..key.span().0).unwrap_or_default();
+            before.end += memchr::memchr(b',', gap).unwrap_or_default();
+            start = before.end + 1;
+        }
+        let (value_start, value_end) = value.span();
+        members.push((key.node(), Member { start, value_start, value_end, end: value_end }));
+    }
+    members
+}
+
+/// The pieces of the new text. Neighbours of the original stay one piece with the comma between them.
+struct Pieces<'a> {
+    text: &'a [u8],
+    list: Vec<&'a [u8]>,
+    /// A piece of the original that may still grow.
+    run: Option<(usize, usize)>,
+    /// No member was written yet.
+    first: bool,
+}
+
+impl<'a> Pieces<'a> {
+    /// Takes over a member of the original, or the part of it before its value.
+    fn keep(&mut self, start: usize, end: usize) {
+        if let Some((_, run_end)) = &mut self.run {
+            *run_end = end;
+            self.first = false;
+        } else {
+            self.separate();
+            self.run = Some((start, end));
+        }
+    }
+
+    /// Ends what was written so far with a comma unless the next member is the first one.
+    fn separate(&mut self) {
+        self.flush();
+        if !self.first {
+            self.list.push(b",");
+        }
+        self.first = false;
+    }
+
+    fn put(&mut self, piece: &'a [u8]) {
+        self.flush();
+        self.list.push(piece);
+    }
+
+    fn flush(&mut self) {
+        if let Some((start, end)) = self.run.take() {
+            self.list.push(self.text.get(start..end).unwrap_or_default());
+        }
+    }
+
+    fn join(self) -> Bytes {
+        let mut text = Vec::with_capacity(self.list.iter().map(|piece| piece.len()).sum());
+        for piece in self.list {
+            text.extend_from_slice(piece);
+        }
+        text.into()
+    }
+}

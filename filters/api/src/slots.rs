@@ -1,0 +1,247 @@
+//! The facts that the host and the built-in filters exchange: each written once, by the one that its line names.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::{AccountId, Code, Durable, KeyFacts, Slot, TokenUsage};
+
+/// Which family of clients a route serves; decides the form of errors and the checks before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// `/v1`: the OpenAI-compatible surface.
+    V1,
+    /// `/backend-api` and friends: the surface of Codex CLI.
+    Native,
+    /// Neither: nothing but an error is served there.
+    Other,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `POST /v1/responses`: translated and sent upstream.
+    Responses,
+    /// `GET /v1/models`.
+    ListModels,
+    /// Known, but answered with `unsupported_endpoint`.
+    Unsupported,
+}
+
+/// The route of the request. Written by the host before the chain runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Method and path template; bounded, so fit for a label.
+    pub name: &'static str,
+    /// What it does.
+    pub operation: Operation,
+    /// Whom it serves.
+    pub surface: Surface,
+    /// Needs the pool's permission for image generation.
+    pub images: bool,
+}
+
+impl Slot for Route {
+    const NAME: &'static str = "route";
+}
+
+/// Who the key stands for. Written by `auth`.
+#[derive(Debug, Clone)]
+pub struct Principal(pub Arc<KeyFacts>);
+
+impl Slot for Principal {
+    const NAME: &'static str = "principal";
+}
+
+/// The principal may use this route. Written by `route_gate`.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit;
+
+impl Slot for Permit {
+    const NAME: &'static str = "permit";
+}
+
+/// What the request asks for, parsed once. Written by `codex_rewrite`.
+#[derive(Debug, Clone, Default)]
+pub struct Intent {
+    /// The model that the client named.
+    pub model: String,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// The client's cache key: an affinity seed.
+    pub prompt_cache_key: Option<String>,
+    /// Reasoning effort as sent upstream.
+    pub effort: Option<String>,
+    /// Service tier as sent upstream.
+    pub service_tier: Option<String>,
+    /// Estimate of the input, in tokens.
+    pub estimated_input_tokens: u64,
+    /// Upper estimate of the output, in tokens.
+    pub estimated_output_tokens: u64,
+    /// Whether the input refers to an uploaded file.
+    pub input_file: bool,
+    /// Context window of the model, in tokens.
+    pub context_window: Option<u64>,
+}
+
+impl Slot for Intent {
+    const NAME: &'static str = "intent";
+}
+
+/// Why a candidate stands where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It served this session before.
+    Session,
+    /// It is first by the client's cache key.
+    PromptCache,
+    /// By rendezvous hashing of the request.
+    Rendezvous,
+    /// Failed lately for this key and model, so it stands last.
+    Demoted,
+}
+
+impl Reason {
+    /// The word for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::PromptCache => "prompt_cache",
+            Self::Rendezvous => "rendezvous",
+            Self::Demoted => "demoted",
+        }
+    }
+}
+
+/// One account that could serve the request.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The account.
+    pub account: AccountId,
+    /// Its name for people.
+    pub label: Arc<str>,
+    /// Why it stands where it stands.
+    pub reason: Reason,
+}
+
+/// The candidates, best first; at least one. Written by `pool_select`, walked by dispatch alone.
+#[derive(Debug, Clone)]
+pub struct Plan(pub Vec<Candidate>);
+
+impl Slot for Plan {
+    const NAME: &'static str = "plan";
+}
+
+/// The request is counted; its first byte to the client waits until that is durable. Written by `accounting`.
+pub struct Reservation(pub Arc<dyn Durable>);
+
+impl Slot for Reservation {
+    const NAME: &'static str = "reservation";
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation(durable: {})", self.0.is_done())
+    }
+}
+
+/// The account whose answer the client gets. Written by the host when it commits to an attempt.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The account.
+    pub account: AccountId,
+    /// Its name for people.
+    pub label: Arc<str>,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+}
+
+impl Slot for Served {
+    const NAME: &'static str = "served";
+}
+
+/// What the upstream says that it took. Written by `accounting` when the terminal event passes.
+#[derive(Debug, Clone)]
+pub struct Usage {
+    /// The tokens.
+    pub tokens: TokenUsage,
+    /// The model that the upstream names.
+    pub served_model: Option<String>,
+    /// The service tier that the upstream names.
+    pub service_tier: Option<String>,
+}
+
+impl Slot for Usage {
+    const NAME: &'static str = "usage";
+}
+
+/// How one try at an account went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AttemptResult {
+    /// Its answer went to the client, whole.
+    Served,
+    /// The answer went to the client and broke off or failed there.
+    FailedAfterCommit,
+    /// Refused, before anything went to the client.
+    Refused,
+    /// The token was refused.
+    Unauthorized,
+    /// No connection, or it broke before an answer.
+    Network,
+    /// Nothing came in time.
+    TimedOut,
+    /// The answer broke off before anything went to the client.
+    Cut,
+    /// The answer was unusable.
+    Invalid,
+    /// The client left meanwhile.
+    Cancelled,
+}
+
+impl AttemptResult {
+    /// Whether the client got bytes of this attempt's answer.
+    #[must_use]
+    pub const fn reached_client(self) -> bool {
+        matches!(self, Self::Served | Self::FailedAfterCommit)
+    }
+
+    /// The word for logs, metrics and the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::FailedAfterCommit => "failed_after_commit",
+            Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
+            Self::Network => "network",
+            Self::TimedOut => "timed_out",
+            Self::Cut => "cut",
+            Self::Invalid => "invalid",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One try at an account, for the ledger and the log.
+#[derive(Debug, Clone)]
+pub struct AttemptReport {
+    /// Number, from 1.
+    pub number: u32,
+    /// The account.
+    pub account: AccountId,
+    /// Its name for people.
+    pub label: Arc<str>,
+    /// How it went.
+    pub result: AttemptResult,
+    /// Status that the upstream answered with, if it did.
+    pub upstream_status: Option<StatusCode>,
+    /// Code of the failure.
+    pub code: Option<Code>,
+    /// From the start of the attempt to its result.
+    pub latency: Duration,
+}
