@@ -1,0 +1,244 @@
+//! The way down: one request for `POST /v1/responses`, checked in a fixed order, then rewritten (docs/v1.md, Validation order).
+//!
+//! [`Checked::of`] only reads, so a refused request is left as it was; [`Edits::apply`] writes and cannot fail.
+
+mod estimate;
+mod fields;
+mod identity;
+mod input;
+mod model;
+mod options;
+mod patch;
+mod reasoning;
+mod repeat;
+mod splice;
+mod tier;
+mod tool_choice;
+mod tools;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use pooler_filter::json::{JsonObject, Kind, Value, write_str};
+use pooler_filter::{Exchange, Intent, KeyFacts, ModelFacts, Principal, Reject, UpstreamRequest};
+
+pub(crate) use self::identity::Identity;
+
+use self::fields::{Field, Members};
+use self::input::Input;
+use self::patch::filled;
+use self::reasoning::Reasoning;
+use self::splice::Splice;
+use self::tools::Tools;
+use crate::CodexRewrite;
+use crate::echo::Echo;
+
+/// Where the upstream takes responses.
+const PATH: &str = "/backend-api/codex/responses";
+
+/// Turns the public request into the one that goes upstream, and writes what later filters and the way up must know.
+pub(crate) fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
+    let key = Arc::clone(&cx.require::<Principal>()?.0);
+    let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
+    let checked = Checked::of(filter, &key, body)?;
+    let (intent, echo) = (checked.intent(body), checked.echo());
+    checked.edits(filter.forward_metadata).apply(body);
+    request.method = Method::POST;
+    request.path = PATH.into();
+    filter.identity.write(&mut request.headers);
+    cx.put(intent)?;
+    cx.put(echo)
+}
+
+/// A request that has passed every check, with what its members become.
+struct Checked<'a> {
+    members: Members<'a>,
+    /// The model as the client named it.
+    model_name: Cow<'a, str>,
+    model: Arc<ModelFacts>,
+    /// It continues an earlier response.
+    continued: bool,
+    input: Input<'a>,
+    instructions: Option<Bytes>,
+    tools: Tools,
+    tool_choice: Option<Bytes>,
+    max_output_tokens: Option<u64>,
+    reasoning: Reasoning,
+    tier: Option<&'static str>,
+    truncation: Option<&'static str>,
+    include: Option<Bytes>,
+    text: Option<Bytes>,
+}
+
+impl<'a> Checked<'a> {
+    /// The checks in their order; the first failure wins.
+    fn of(filter: &CodexRewrite, key: &KeyFacts, body: &'a JsonObject) -> Result<Self, Reject> {
+        let members = Members::of(body);
+        let get = |field| members.get(field);
+        options::check_logprobs(get(Field::Logprobs))?;
+        if let Some(name) = members.unknown() {
+            return Err(Reject::unsupported_parameter(name.to_owned()));
+        }
+        let model_name = filled(get(Field::Model)).ok_or_else(|| Reject::invalid("model is required").at("model"))?;
+        let model = model::find(filter.catalog.as_ref(), key, &model_name)?;
+        options::check_unsupported(&members)?;
+        options::check_prompt_cache_options(get(Field::PromptCacheOptions))?;
+        let continued = filled(get(Field::PreviousResponseId)).is_some();
+        let mut input = Input::of(get(Field::Input), continued)?;
+        let instructions = instructions(get(Field::Instructions), &input.lifted)?;
+        check_continuation(get(Field::PreviousResponseId), continued, input.found.tool_output)?;
+        let tools = Tools::of(get(Field::Tools))?;
+        let tool_choice = tool_choice::of(get(Field::ToolChoice), &tools)?;
+        let max_output_tokens = options::max_output_tokens(get(Field::MaxOutputTokens))?;
+        let reasoning = Reasoning::of(get(Field::Reasoning), model.supports_reasoning_summary)?;
+        options::check_moderation(get(Field::Moderation))?;
+        let tier = tier::of(get(Field::ServiceTier))?;
+        let truncation = options::truncation(get(Field::Truncation))?;
+        options::check_stream_options(get(Field::StreamOptions))?;
+        options::check_types(&members)?;
+        let include = options::include(get(Field::Include))?;
+        let text = options::text(get(Field::Text));
+        input.media.take().map_or(Ok(()), Err)?;
+        model::check_capabilities(&model, input.found.image, tier)?;
+        Ok(Self {
+            members,
+            model_name,
+            model,
+            continued,
+            input,
+            instructions,
+            tools,
+            tool_choice,
+            max_output_tokens,
+            reasoning,
+            tier,
+            truncation,
+            include,
+            text,
+        })
+    }
+
+    fn intent(&self, body: &JsonObject) -> Intent {
+        Intent {
+            model: self.model.id.clone(),
+            stream: self.members.get(Field::Stream).and_then(|stream| stream.as_bool()).unwrap_or(false),
+            prompt_cache_key: filled(self.members.get(Field::PromptCacheKey)).map(Cow::into_owned),
+            effort: self.reasoning.effort.clone(),
+            service_tier: self.tier.map(Into::into),
+            estimated_input_tokens: estimate::input_tokens(body),
+            estimated_output_tokens: estimate::output_tokens(self.max_output_tokens, &self.input.found, self.continued),
+            input_file: self.input.found.file,
+            context_window: self.model.context_window,
+        }
+    }
+
+    fn echo(&self) -> Echo {
+        let rewritten = [
+            (Field::Reasoning, self.reasoning.echo.clone()),
+            (Field::Truncation, self.truncation.map(|truncation| Bytes::from(format!("\"{truncation}\"")))),
+            (Field::Text, self.text.clone()),
+        ];
+        Echo {
+            model: self.model_name.as_ref().into(),
+            members: repeat::members(&self.members, rewritten),
+            namespaces: self.tools.namespaces.clone(),
+        }
+    }
+
+    fn edits(self, forward_metadata: bool) -> Edits {
+        let mut edits = Edits(self.members.unwanted().map(|name| (name, None)).collect());
+        edits.set_str(Field::Model, &self.model.upstream_id);
+        edits.set(Field::Instructions, self.instructions);
+        edits.set(Field::Input, self.input.edited);
+        edits.set(Field::Tools, self.tools.edited);
+        edits.set(Field::ToolChoice, self.tool_choice);
+        edits.set(Field::Reasoning, self.reasoning.edited);
+        edits.set(Field::Text, self.text);
+        edits.set(Field::Include, self.include);
+        edits.set(Field::Store, Some(Bytes::from_static(b"false")));
+        edits.set(Field::Stream, Some(Bytes::from_static(b"true")));
+        match self.tier {
+            Some(tier) => edits.set_str(Field::ServiceTier, tier),
+            None => edits.remove(Field::ServiceTier),
+        }
+        if !forward_metadata {
+            edits.remove(Field::Metadata);
+        }
+        if !self.continued {
+            edits.remove(Field::PreviousResponseId);
+        }
+        edits
+    }
+}
+
+/// `previous_response_id`: over HTTP the upstream takes it only to go on with the output of a tool.
+fn check_continuation(id: Option<Value<'_>>, continued: bool, tool_output: bool) -> Result<(), Reject> {
+    const PARAM: &str = "previous_response_id";
+    if id.is_some_and(|id| id.kind() != Kind::String) {
+        return Err(Reject::invalid("previous_response_id must be a string").at(PARAM));
+    }
+    if continued && !tool_output {
+        return Err(Reject::invalid("previous_response_id requires a tool-output continuation").at(PARAM));
+    }
+    Ok(())
+}
+
+/// `instructions`, which the upstream always gets: the client's own, then what was lifted out of the input, line by line. None when the
+/// client's go as they are.
+fn instructions(own: Option<Value<'_>>, lifted: &[Value<'_>]) -> Result<Option<Bytes>, Reject> {
+    if own.is_some_and(|own| own.kind() != Kind::String) {
+        return Err(Reject::invalid("instructions must be a string").at(Field::Instructions.name()));
+    }
+    if lifted.is_empty() && own.is_some() {
+        return Ok(None);
+    }
+    let mut out = Splice::default();
+    out.lit("\"");
+    let texts = own.iter().chain(lifted).filter(|text| !text.is_str(""));
+    for (at, text) in texts.enumerate() {
+        if at > 0 {
+            out.lit("\\n");
+        }
+        out.inner(*text);
+    }
+    out.lit("\"");
+    Ok(Some(out.join()))
+}
+
+/// New values of members, by name; none takes the member out.
+struct Edits(Vec<(&'static str, Option<Bytes>)>);
+
+impl Edits {
+    /// Gives the member a new value; none leaves it as it is.
+    fn set(&mut self, field: Field, value: Option<Bytes>) {
+        if value.is_some() {
+            self.0.push((field.name(), value));
+        }
+    }
+
+    fn set_str(&mut self, field: Field, text: &str) {
+        let mut literal = Vec::with_capacity(text.len() + 2);
+        write_str(&mut literal, text);
+        self.set(field, Some(literal.into()));
+    }
+
+    fn remove(&mut self, field: Field) {
+        self.0.push((field.name(), None));
+    }
+
+    fn apply(self, body: &mut JsonObject) {
+        for (name, value) in self.0 {
+            match value {
+                Some(value) => body.set(name, value),
+                None => {
+                    body.remove(name);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

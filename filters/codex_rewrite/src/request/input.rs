@@ -1,0 +1,157 @@
+//! `input`: every item is checked, and only those that a rule names are written anew (docs/v1.md, Input items).
+
+mod calls;
+mod media;
+mod message;
+mod part;
+mod replay;
+
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
+
+use bytes::Bytes;
+use pooler_filter::Reject;
+use pooler_filter::json::{Kind, Value};
+
+use self::calls::Payload;
+use super::patch::{ListPatch, Member, Patch, filled, given};
+use super::splice::Splice;
+
+const PARAM: &str = "input";
+
+/// What was found in the input.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// An image, anywhere.
+    pub(super) image: bool,
+    /// A file, anywhere.
+    pub(super) file: bool,
+    /// The output of a tool.
+    pub(super) tool_output: bool,
+    /// A reference to an item of an earlier response.
+    reference: bool,
+}
+
+/// The input after its walk.
+#[derive(Default)]
+pub(super) struct Input<'a> {
+    /// The new list, or none when the client's goes as it is.
+    pub(super) edited: Option<Bytes>,
+    /// Texts for the instructions, in input order; all of them strings.
+    pub(super) lifted: Vec<Value<'a>>,
+    /// What was found on the way.
+    pub(super) found: Found,
+    /// The first image or file of a format that is not taken: refused only after all other members were checked.
+    pub(super) media: Option<Reject>,
+}
+
+impl<'a> Input<'a> {
+    /// Checks and rewrites the member. `continued`: the request names the response that it continues.
+    pub(super) fn of(value: Option<Value<'a>>, continued: bool) -> Result<Self, Reject> {
+        let Some(value) = value else { return Ok(Self::default()) };
+        match value.kind() {
+            Kind::String => Ok(Self { edited: Some(one_user_message(value)), ..Self::default() }),
+            Kind::Array if !value.is_empty() => Walk::over(value, continued),
+            Kind::Array => Err(bad("input must be a non-empty string or array")),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Object => Err(bad("input must be a string or array")),
+        }
+    }
+}
+
+fn one_user_message(text: Value<'_>) -> Bytes {
+    let mut out = Splice::default();
+    out.lit(r#"[{"type":"message","role":"user","content":[{"type":"input_text","text":"#).raw(text).lit("}]}]");
+    out.join()
+}
+
+/// The walk over the items.
+struct Walk<'a> {
+    list: ListPatch<'a>,
+    lifted: Vec<Value<'a>>,
+    found: Found,
+    media: Option<Reject>,
+    /// Ids that calls without a call id were given and that no output took yet.
+    repaired: VecDeque<Cow<'a, str>>,
+    /// Ids of custom calls that chat messages made: their outputs come as messages too, which do not tell the kind.
+    custom: HashSet<Cow<'a, str>>,
+    continued: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn over(array: Value<'a>, continued: bool) -> Result<Input<'a>, Reject> {
+        let mut walk = Self {
+            list: ListPatch::new(array),
+            lifted: Vec::new(),
+            found: Found::default(),
+            media: None,
+            repaired: VecDeque::new(),
+            custom: HashSet::new(),
+            continued,
+        };
+        for item in array.items() {
+            walk.item(item)?;
+        }
+        if walk.found.reference && !walk.found.tool_output {
+            return Err(not_translatable());
+        }
+        let edited = walk.list.finish().map(Splice::join);
+        Ok(Input { edited, lifted: walk.lifted, found: walk.found, media: walk.media })
+    }
+
+    fn item(&mut self, item: Value<'a>) -> Result<(), Reject> {
+        let Some(kind) = item.get("type").filter(|kind| !kind.is_null()) else {
+            return if item.get("role").is_some() { self.message(item) } else { Err(not_translatable()) };
+        };
+        match kind.as_str().unwrap_or_default().as_ref() {
+            "message" => self.message(item),
+            "function_call" => self.call(item, Payload::Arguments),
+            "custom_tool_call" => self.call(item, Payload::Input),
+            "function_call_output" => self.call_output(item, "function_call_output requires output"),
+            "custom_tool_call_output" => self.call_output(item, "custom_tool_call_output requires output"),
+            "reasoning" => self.reasoning(item),
+            "item_reference" => self.item_reference(item),
+            "compaction" => self.compaction(item),
+            "web_search_call" | "image_generation_call" | "tool_search_call" | "local_shell_call" => {
+                self.list.keep(item);
+                Ok(())
+            }
+            "tool_search_output" | "local_shell_call_output" => {
+                self.found.tool_output = true;
+                self.list.keep(item);
+                Ok(())
+            }
+            known @ ("compaction_trigger" | "program" | "program_output" | "shell_call" | "shell_call_output"
+            | "input_file" | "additional_tools") => Err(bad(format!("{known} input items are not supported"))),
+            _ => Err(not_translatable()),
+        }
+    }
+}
+
+/// Takes an item's id out unless it has the form `<prefix>_<suffix>`: the upstream knows no others.
+fn fix_id(patch: &mut Patch<'_>, id: Option<Member<'_>>) {
+    let of_form = |text: &str| {
+        let parts = text.split_once('_');
+        parts.is_some_and(|(prefix, suffix)| {
+            !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !suffix.is_empty()
+        })
+    };
+    if !filled(given(id)).is_some_and(|text| of_form(&text)) {
+        patch.drop(id);
+    }
+}
+
+/// Refuses the one reserved member of the metadata that Codex puts on items.
+fn check_passthrough(passthrough: Option<Member<'_>>) -> Result<(), Reject> {
+    match given(passthrough).and_then(|value| value.get("executed_tool_calls")) {
+        Some(_) => Err(bad("executed_tool_calls is reserved")),
+        None => Ok(()),
+    }
+}
+
+fn bad(message: impl Into<Cow<'static, str>>) -> Reject {
+    Reject::invalid(message).at(PARAM)
+}
+
+fn not_translatable() -> Reject {
+    bad("input item shape is not translatable")
+}

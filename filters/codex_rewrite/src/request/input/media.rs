@@ -1,0 +1,90 @@
+//! Images and files inside messages: which forms the upstream takes.
+
+use pooler_filter::json::Value;
+use pooler_filter::{Reject, RejectKind};
+
+use super::super::patch::{ListPatch, Patch, filled, given, read};
+use super::part::{check_breakpoint, part_not_translatable};
+use super::{PARAM, Walk};
+
+const IMAGES: [&str; 4] =
+    ["data:image/gif;base64,", "data:image/jpeg;base64,", "data:image/png;base64,", "data:image/webp;base64,"];
+const FILES: [&str; 2] = ["data:application/pdf;base64,", "data:text/plain;base64,"];
+
+impl<'a> Walk<'a> {
+    /// `input_image`: a URL, the data itself, or the id of a file.
+    pub(super) fn image_part(&mut self, part: Value<'a>, parts: &mut ListPatch<'a>) -> Result<(), Reject> {
+        const NAMES: [&str; 5] = ["type", "image_url", "file_id", "detail", "prompt_cache_breakpoint"];
+        let [_, url, file, detail, breakpoint] = read(part, &NAMES).map_err(|_| part_not_translatable())?;
+        check_breakpoint(breakpoint)?;
+        self.found.image = true;
+        let taken = match given(url) {
+            Some(url) => url.as_str().is_some_and(|url| is_https(&url) || is_data(&url, &IMAGES)),
+            None => filled(given(file)).is_some(),
+        };
+        if !taken {
+            self.refuse_media(
+                "unsupported_input_image_format",
+                "input_image must be an https URL, a base64 data URL of a gif, jpeg, png or webp image, or a file_id",
+            );
+        }
+        let mut patch = Patch::new(part);
+        for member in [url, file, detail] {
+            patch.drop_null(member);
+        }
+        patch.drop(breakpoint);
+        parts.keep_or_put(part, patch.finish());
+        Ok(())
+    }
+
+    /// `input_file`: the data itself. There are no uploaded files yet, so no id names one.
+    pub(super) fn file_part(&mut self, part: Value<'a>, parts: &mut ListPatch<'a>) -> Result<(), Reject> {
+        const NAMES: [&str; 7] =
+            ["type", "file_data", "filename", "file_id", "detail", "file_url", "prompt_cache_breakpoint"];
+        let [_, data, name, file, detail, url, breakpoint] = read(part, &NAMES).map_err(|_| part_not_translatable())?;
+        check_breakpoint(breakpoint)?;
+        self.found.file = true;
+        if filled(given(file)).is_some() {
+            let reject = Reject::new(RejectKind::NotFound, "file_not_found", "file was not found").at("file_id");
+            self.media.get_or_insert(reject);
+        } else if !given(data).and_then(|data| data.as_str()).is_some_and(|data| is_data(&data, &FILES))
+            || given(url).is_some()
+        {
+            self.refuse_media(
+                "unsupported_input_file_format",
+                "input_file.file_data must be a base64 data URL of application/pdf or text/plain",
+            );
+        }
+        let mut patch = Patch::new(part);
+        for member in [data, name, file, detail, url] {
+            patch.drop_null(member);
+        }
+        patch.drop(breakpoint);
+        parts.keep_or_put(part, patch.finish());
+        Ok(())
+    }
+
+    fn refuse_media(&mut self, code: &'static str, message: &'static str) {
+        self.media.get_or_insert_with(|| Reject::new(RejectKind::Invalid, code, message).at(PARAM));
+    }
+}
+
+fn is_https(url: &str) -> bool {
+    without_prefix(url, "https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+}
+
+/// Whether this is a data URL with one of the heads and some base64 after it.
+fn is_data(url: &str, heads: &[&str]) -> bool {
+    heads.iter().find_map(|head| without_prefix(url, head)).is_some_and(is_base64)
+}
+
+fn without_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn is_base64(text: &str) -> bool {
+    let data = text.trim_end_matches('=');
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    !data.is_empty() && text.len() - data.len() <= 2 && data.bytes().all(known)
+}

@@ -1,0 +1,159 @@
+//! Messages: content becomes a list of parts, instructions are lifted out, tool calls and results of chat become items of their own.
+
+use pooler_filter::Reject;
+use pooler_filter::json::{Kind, Value};
+
+use super::super::patch::{ListPatch, Patch, given, read};
+use super::super::splice::Splice;
+use super::calls::ToolMessage;
+use super::part::Role;
+use super::{Walk, bad, check_passthrough, fix_id, not_translatable};
+
+const NAMES: [&str; 21] = [
+    "type",
+    "role",
+    "content",
+    "id",
+    "status",
+    "tool_calls",
+    "tool_call_id",
+    "call_id",
+    "metadata",
+    "internal_chat_message_metadata_passthrough",
+    "phase",
+    "function_call",
+    "audio",
+    // From here on: what we, OpenAI or chat clients put there and the upstream has no use for.
+    "name",
+    "refusal",
+    "logprobs",
+    "annotations",
+    "namespace",
+    "caller",
+    "created_by",
+    "end_turn",
+];
+
+/// What becomes of a message's content.
+enum Content {
+    /// It stays as it is.
+    Same,
+    /// It is written anew.
+    Edited(Splice),
+    /// Nothing is left, so the message goes.
+    Gone,
+}
+
+impl<'a> Walk<'a> {
+    /// An item with a role.
+    pub(super) fn message(&mut self, item: Value<'a>) -> Result<(), Reject> {
+        let [kind, role, content, id, status, tool_calls, tool_call_id, call_id, metadata, passthrough, rest @ ..] =
+            read(item, &NAMES).map_err(|_| not_translatable())?;
+        let [phase, function_call, audio, ignored @ ..] = rest;
+        check_passthrough(passthrough)?;
+        if given(function_call).is_some() || given(audio).is_some() {
+            return Err(not_translatable());
+        }
+        if given(role).is_some_and(|role| role.is_str("tool")) {
+            let kept = [("metadata", metadata), ("internal_chat_message_metadata_passthrough", passthrough)];
+            return self.tool_message(&ToolMessage { tool_call_id, call_id, content, kept });
+        }
+        let speaker = given(role).and_then(speaker).ok_or_else(not_translatable)?;
+        let calls = check_calls(given(tool_calls), speaker)?;
+        let replayed = speaker == Role::Assistant && (given(id).is_some() || given(status).is_some());
+        let mut patch = Patch::new(item);
+        match self.message_content(given(content), speaker, replayed, calls.is_some())? {
+            Content::Same => {}
+            Content::Edited(parts) => patch.set("content", content, parts),
+            Content::Gone => {
+                self.list.leave_out();
+                return self.chat_calls(calls);
+            }
+        }
+        patch.set_str("type", kind, "message");
+        patch.set_str("role", role, speaker.name());
+        fix_id(&mut patch, id);
+        for member in [metadata, passthrough, phase] {
+            patch.drop_null(member);
+        }
+        for member in [status, tool_calls, tool_call_id, call_id, function_call, audio].into_iter().chain(ignored) {
+            patch.drop(member);
+        }
+        self.list.keep_or_put(item, patch.finish());
+        self.chat_calls(calls)
+    }
+
+    fn message_content(
+        &mut self,
+        content: Option<Value<'a>>,
+        role: Role,
+        replayed: bool,
+        has_calls: bool,
+    ) -> Result<Content, Reject> {
+        let Some(content) = content.filter(|content| !is_empty(*content)) else {
+            return match (has_calls, replayed) {
+                (true, _) => Ok(Content::Gone),
+                (false, true) => Ok(Content::Edited(silence())),
+                (false, false) => Err(bad("message content must not be empty")),
+            };
+        };
+        match content.kind() {
+            Kind::String if role == Role::Developer => {
+                self.lifted.push(content);
+                Ok(Content::Gone)
+            }
+            Kind::String => {
+                let mut parts = Splice::default();
+                parts.lit(role.text_part_head()).raw(content).lit("}]");
+                Ok(Content::Edited(parts))
+            }
+            Kind::Array => self.message_parts(content, role, has_calls),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Object => Err(not_translatable()),
+        }
+    }
+
+    fn message_parts(&mut self, content: Value<'a>, role: Role, has_calls: bool) -> Result<Content, Reject> {
+        let mut parts = ListPatch::new(content);
+        for part in content.items() {
+            self.part(part, role, &mut parts)?;
+        }
+        if parts.len() == 0 {
+            return Ok(if role == Role::Assistant && !has_calls { Content::Edited(silence()) } else { Content::Gone });
+        }
+        Ok(parts.finish().map_or(Content::Same, Content::Edited))
+    }
+
+    fn chat_calls(&mut self, calls: Option<Value<'a>>) -> Result<(), Reject> {
+        calls.iter().flat_map(Value::items).try_for_each(|call| self.chat_call(call))
+    }
+}
+
+fn speaker(role: Value<'_>) -> Option<Role> {
+    match role.as_str()?.as_ref() {
+        "user" => Some(Role::User),
+        "assistant" => Some(Role::Assistant),
+        "system" | "developer" => Some(Role::Developer),
+        _ => None,
+    }
+}
+
+/// The tool calls of a chat message, if there are any: only an assistant makes some.
+fn check_calls(calls: Option<Value<'_>>, role: Role) -> Result<Option<Value<'_>>, Reject> {
+    match calls {
+        Some(calls) if calls.kind() != Kind::Array => Err(not_translatable()),
+        Some(calls) if calls.is_empty() => Ok(None),
+        Some(_) if role != Role::Assistant => Err(not_translatable()),
+        calls => Ok(calls),
+    }
+}
+
+fn is_empty(content: Value<'_>) -> bool {
+    content.is_str("") || (content.kind() == Kind::Array && content.is_empty())
+}
+
+/// What an assistant said when nothing of it can be sent.
+fn silence() -> Splice {
+    let mut parts = Splice::default();
+    parts.lit(r#"[{"type":"output_text","text":""}]"#);
+    parts
+}

@@ -1,0 +1,37 @@
+//! The model: whether the pool has it, whether the key may use it, and what it can do (docs/v1.md, Gateway failures).
+
+use std::sync::Arc;
+
+use pooler_filter::codex::{Facts, sentence};
+use pooler_filter::{Catalog, KeyFacts, ModelFacts, Reject, RejectKind};
+
+/// Finds the model that the client named: as written, else in lower case.
+pub(super) fn find(catalog: &dyn Catalog, key: &KeyFacts, name: &str) -> Result<Arc<ModelFacts>, Reject> {
+    let (pool, name) = (key.pool.id, name.trim());
+    let found = catalog.model(pool, name).or_else(|| catalog.model(pool, &name.to_lowercase()));
+    let facts = found.ok_or_else(|| {
+        Reject::new(RejectKind::Invalid, "invalid_model", "model is not available for this pool").at("model")
+    })?;
+    if let Some(allowed) = &key.allowed_models
+        && !allowed.contains(&facts.id.to_lowercase())
+    {
+        let message = "api key is not allowed to use this model";
+        return Err(Reject::new(RejectKind::Forbidden, "model_not_allowed", message));
+    }
+    Ok(facts)
+}
+
+/// Refuses what the model cannot do, once the request itself is known to be well formed.
+pub(super) fn check_capabilities(facts: &ModelFacts, images: bool, tier: Option<&str>) -> Result<(), Reject> {
+    if images && !facts.supports_images {
+        let message = "model does not support image input";
+        return Err(Reject::new(RejectKind::Invalid, "unsupported_model_capability", message).at("input"));
+    }
+    if let (Some(tier), Some(tiers)) = (tier, &facts.service_tiers)
+        && !tiers.iter().any(|known| known == tier)
+    {
+        const CODE: &str = "no_compatible_backend";
+        return Err(Reject::new(RejectKind::Unavailable, CODE, sentence(CODE, Facts::default())));
+    }
+    Ok(())
+}

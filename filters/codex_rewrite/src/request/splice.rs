@@ -1,0 +1,81 @@
+//! A JSON text put together from pieces: long values of the request are referred to, not copied, until the text is joined once.
+
+use bytes::Bytes;
+use pooler_filter::json::{Key, Value, write_str};
+
+/// From this length on a value is referred to: a reference costs more than copying a short value.
+const LONG: usize = 512;
+
+/// The pieces of one JSON text, in order.
+#[derive(Default)]
+pub(super) struct Splice {
+    /// The short pieces.
+    text: Vec<u8>,
+    /// The long ones, each with the place in `text` that it stands before.
+    long: Vec<(usize, Bytes)>,
+}
+
+impl Splice {
+    /// Adds a piece of JSON of our own.
+    pub(super) fn lit(&mut self, text: &str) -> &mut Self {
+        self.text.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    /// Adds a value as the client wrote it.
+    pub(super) fn raw(&mut self, value: Value<'_>) -> &mut Self {
+        self.bytes(value.raw_bytes())
+    }
+
+    /// Adds what stands between the quotes of a string, escapes and all.
+    pub(super) fn inner(&mut self, string: Value<'_>) -> &mut Self {
+        let literal = string.raw_bytes();
+        let end = literal.len().saturating_sub(1);
+        self.bytes(literal.slice(1.min(end)..end))
+    }
+
+    /// Adds a key as the client wrote it, with its colon.
+    pub(super) fn key(&mut self, key: Key<'_>) -> &mut Self {
+        self.lit(key.raw()).lit(":")
+    }
+
+    /// Adds a text as a string literal.
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        write_str(&mut self.text, text);
+        self
+    }
+
+    /// Adds everything of another splice.
+    pub(super) fn splice(&mut self, other: Self) -> &mut Self {
+        let before = self.text.len();
+        self.text.extend_from_slice(&other.text);
+        self.long.extend(other.long.into_iter().map(|(at, bytes)| (before + at, bytes)));
+        self
+    }
+
+    /// The whole text. The only place where long values are copied.
+    pub(super) fn join(self) -> Bytes {
+        if self.long.is_empty() {
+            return self.text.into();
+        }
+        let long: usize = self.long.iter().map(|(_, bytes)| bytes.len()).sum();
+        let mut whole = Vec::with_capacity(self.text.len() + long);
+        let mut done = 0;
+        for (at, bytes) in self.long {
+            whole.extend_from_slice(self.text.get(done..at).unwrap_or_default());
+            whole.extend_from_slice(&bytes);
+            done = at;
+        }
+        whole.extend_from_slice(self.text.get(done..).unwrap_or_default());
+        whole.into()
+    }
+
+    fn bytes(&mut self, bytes: Bytes) -> &mut Self {
+        if bytes.len() < LONG {
+            self.text.extend_from_slice(&bytes);
+        } else {
+            self.long.push((self.text.len(), bytes));
+        }
+        self
+    }
+}

@@ -1,0 +1,135 @@
+//! `tools`: every tool is checked by its type, names are unique (docs/v1.md, Tools and tool_choice).
+
+mod callable;
+mod hosted;
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use pooler_filter::Reject;
+use pooler_filter::json::{Kind, Value};
+
+use super::patch::{ListPatch, Patch, filled, given, read};
+use super::splice::Splice;
+
+const PARAM: &str = "tools";
+
+/// The kinds of tools that a model calls by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Callable {
+    /// A function with JSON arguments.
+    Function,
+    /// A tool that takes text.
+    Custom,
+}
+
+/// The tools of a request.
+#[derive(Default)]
+pub(super) struct Tools {
+    /// The new list, or none when the client's goes as it is.
+    pub(super) edited: Option<Bytes>,
+    /// What can be called by name, those inside namespaces included.
+    declared: HashSet<(Callable, String)>,
+    /// The namespace of each name that stands in one namespace and nowhere else.
+    pub(super) namespaces: HashMap<String, String>,
+}
+
+impl Tools {
+    /// Checks and rewrites the member.
+    pub(super) fn of(value: Option<Value<'_>>) -> Result<Self, Reject> {
+        let Some(value) = value else { return Ok(Self::default()) };
+        if value.kind() != Kind::Array {
+            return Err(bad("tools must be an array"));
+        }
+        let mut walk = Walk::default();
+        let mut list = ListPatch::new(value);
+        for tool in value.items() {
+            list.keep_or_put(tool, walk.tool(tool)?);
+        }
+        let namespaces = walk.owners.into_iter().filter_map(|(name, owner)| Some((name, owner?))).collect();
+        Ok(Self { edited: list.finish().map(Splice::join), declared: walk.declared, namespaces })
+    }
+
+    /// Whether a tool of that kind and name is declared.
+    pub(super) fn declares(&self, kind: Callable, name: &str) -> bool {
+        self.declared.contains(&(kind, name.into()))
+    }
+}
+
+/// The walk over the tools.
+#[derive(Debug, Default)]
+struct Walk {
+    /// Names at the top, namespaces included.
+    names: HashSet<String>,
+    declared: HashSet<(Callable, String)>,
+    /// The namespace of a name; none when it stands outside of one or in several.
+    owners: HashMap<String, Option<String>>,
+}
+
+impl Walk {
+    fn tool(&mut self, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
+        let kind = tool.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
+        match kind.as_ref() {
+            "function" | "custom" => {
+                let (declared, edited) = callable::check(tool, &kind)?;
+                self.claim(&declared.name)?;
+                self.owners.insert(declared.name.clone(), None);
+                self.declared.insert((declared.kind, declared.name));
+                Ok(edited)
+            }
+            "namespace" => self.namespace(tool),
+            "programmatic_tool_calling" => Ok(None),
+            "web_search" | "web_search_preview" => hosted::web_search(tool),
+            "image_generation" => hosted::image_generation(tool),
+            "mcp" => Err(bad("remote MCP tools are not supported")),
+            _ => Err(not_translatable()),
+        }
+    }
+
+    fn namespace(&mut self, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
+        let [_, name, description, tools] =
+            read(tool, &["type", "name", "description", "tools"]).map_err(|_| not_translatable())?;
+        let namespace = filled(given(name)).ok_or_else(not_translatable)?.into_owned();
+        filled(given(description)).ok_or_else(not_translatable)?;
+        let list = given(tools).filter(|list| list.kind() == Kind::Array && !list.is_empty());
+        let list = list.ok_or_else(not_translatable)?;
+        self.claim(&namespace)?;
+        let mut inner = ListPatch::new(list);
+        let mut names = HashSet::with_capacity(list.len());
+        for tool in list.items() {
+            let kind = tool.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
+            if !matches!(kind.as_ref(), "function" | "custom") {
+                return Err(not_translatable());
+            }
+            let (declared, edited) = callable::check(tool, &kind)?;
+            if !names.insert(declared.name.clone()) {
+                return Err(not_unique());
+            }
+            let owner = self.owners.entry(declared.name.clone());
+            owner.and_modify(|owner| *owner = None).or_insert_with(|| Some(namespace.clone()));
+            self.declared.insert((declared.kind, declared.name));
+            inner.keep_or_put(tool, edited);
+        }
+        let mut patch = Patch::new(tool);
+        if let Some(edited) = inner.finish() {
+            patch.set("tools", tools, edited);
+        }
+        Ok(patch.finish())
+    }
+
+    fn claim(&mut self, name: &str) -> Result<(), Reject> {
+        if self.names.insert(name.into()) { Ok(()) } else { Err(not_unique()) }
+    }
+}
+
+fn bad(message: &'static str) -> Reject {
+    Reject::invalid(message).at(PARAM)
+}
+
+fn not_translatable() -> Reject {
+    bad("tool shape is not translatable")
+}
+
+fn not_unique() -> Reject {
+    bad("tool names must be unique")
+}

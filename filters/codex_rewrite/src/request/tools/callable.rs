@@ -1,0 +1,82 @@
+//! Tools that the client runs: functions and custom tools.
+
+use pooler_filter::Reject;
+use pooler_filter::json::{Kind, Value};
+
+use super::super::patch::{Member, Patch, filled, given, read};
+use super::super::splice::Splice;
+use super::{Callable, bad, not_translatable};
+
+/// A tool that a model may call by its name.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) kind: Callable,
+    pub(super) name: String,
+}
+
+/// Checks a tool of the type `function` or `custom`.
+pub(super) fn check(tool: Value<'_>, kind: &str) -> Result<(Declared, Option<Splice>), Reject> {
+    if kind == "function" { function(tool) } else { custom(tool) }
+}
+
+/// Flat: the nested form belongs to chat. Members that are null are taken out, `strict` above all.
+fn function(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
+    const NAMES: [&str; 8] =
+        ["type", "name", "description", "parameters", "strict", "defer_loading", "allowed_callers", "output_schema"];
+    if tool.get("name").is_none() || tool.get("parameters").is_none_or(|parameters| parameters.is_null()) {
+        return Err(bad("function tool requires flat name and parameters"));
+    }
+    let [_, name, description, _, strict, defer, callers, schema] =
+        read(tool, &NAMES).map_err(|_| not_translatable())?;
+    let name = filled(given(name)).ok_or_else(|| bad("function tool requires a non-empty name"))?;
+    check_kind(description, Kind::String)?;
+    check_kind(strict, Kind::Bool)?;
+    check_kind(defer, Kind::Bool)?;
+    check_callers(callers)?;
+    let mut patch = Patch::new(tool);
+    for member in [description, strict, defer, callers, schema] {
+        patch.drop_null(member);
+    }
+    Ok((Declared { kind: Callable::Function, name: name.into_owned() }, patch.finish()))
+}
+
+fn custom(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
+    const NAMES: [&str; 6] = ["type", "name", "description", "defer_loading", "allowed_callers", "format"];
+    let [_, name, description, defer, callers, format] = read(tool, &NAMES).map_err(|_| not_translatable())?;
+    let name = filled(given(name)).ok_or_else(not_translatable)?;
+    check_kind(description, Kind::String)?;
+    check_kind(defer, Kind::Bool)?;
+    check_callers(callers)?;
+    given(format).map_or(Ok(()), check_format)?;
+    let mut patch = Patch::new(tool);
+    for member in [description, defer, callers, format] {
+        patch.drop_null(member);
+    }
+    Ok((Declared { kind: Callable::Custom, name: name.into_owned() }, patch.finish()))
+}
+
+fn check_kind(member: Option<Member<'_>>, kind: Kind) -> Result<(), Reject> {
+    if given(member).is_some_and(|value| value.kind() != kind) { Err(not_translatable()) } else { Ok(()) }
+}
+
+/// `allowed_callers`: a list of `direct` and `programmatic`.
+fn check_callers(callers: Option<Member<'_>>) -> Result<(), Reject> {
+    let Some(callers) = given(callers) else { return Ok(()) };
+    let known = |caller: Value<'_>| caller.is_str("direct") || caller.is_str("programmatic");
+    if callers.kind() == Kind::Array && callers.items().all(known) { Ok(()) } else { Err(not_translatable()) }
+}
+
+/// `format`: plain text, or a grammar.
+fn check_format(format: Value<'_>) -> Result<(), Reject> {
+    let [kind, definition, syntax] = read(format, &["type", "definition", "syntax"]).map_err(|_| not_translatable())?;
+    let kind = given(kind).and_then(|kind| kind.as_str());
+    let known = match kind.as_deref() {
+        Some("text") => given(definition).is_none() && given(syntax).is_none(),
+        Some("grammar") => {
+            let syntax = given(syntax).is_some_and(|syntax| syntax.is_str("lark") || syntax.is_str("regex"));
+            syntax && given(definition).is_some_and(|definition| definition.kind() == Kind::String)
+        }
+        _ => false,
+    };
+    if known { Ok(()) } else { Err(not_translatable()) }
+}

@@ -1,0 +1,75 @@
+//! The way up: the events of the backend become a public stream or one JSON answer (docs/v1.md, Streams and Collection).
+//!
+//! Every event is indexed once and never printed again: what has to change is spliced into its text, and an event that needs no
+//! change passes as the very bytes that came.
+
+mod collect;
+mod edits;
+mod event;
+mod failed;
+mod frames;
+mod items;
+mod neutral;
+mod normalise;
+mod sequence;
+mod stream;
+mod synthesise;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use pooler_filter::{Carrier, Clock, Delivery, Exchange, Intent, Reject, RequestId, ResponseHead, Stage};
+
+use crate::echo::Echo;
+
+use self::collect::Collect;
+use self::stream::Stream;
+
+/// What both stages know of their request.
+struct Asked {
+    clock: Arc<dyn Clock>,
+    request: RequestId,
+    input_file: bool,
+    context_window: Option<u64>,
+}
+
+impl Asked {
+    /// The time now, in unix seconds.
+    fn now(&self) -> u64 {
+        self.clock.now().as_secs()
+    }
+
+    /// The id of a response that the backend gave none: the same whenever it is asked for.
+    fn response_id(&self) -> String {
+        format!("resp_{}", self.request.to_string().replace('-', ""))
+    }
+}
+
+/// Sets the head of the public answer and gives the stage that writes its body: a stream, or one JSON text, as the client wants it.
+///
+/// No header of the backend is relayed. The stage expects that `cx` goes on to hold the facts that were there on the way down.
+pub(crate) fn responses(
+    clock: Arc<dyn Clock>,
+    head: &mut ResponseHead,
+    cx: &mut Exchange,
+) -> Result<Box<dyn Stage>, Reject> {
+    let intent = cx.require::<Intent>()?;
+    cx.require::<Echo>()?;
+    let asked = Asked { clock, request: cx.id(), input_file: intent.input_file, context_window: intent.context_window };
+    head.status = StatusCode::OK;
+    head.headers.clear();
+    if intent.stream {
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        head.carrier = Carrier::Sse;
+        head.delivery = Delivery::Stream;
+        return Ok(Box::new(Stream::new(asked)));
+    }
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.carrier = Carrier::Json;
+    head.delivery = Delivery::Whole;
+    Ok(Box::new(Collect::new(asked)))
+}
+
+#[cfg(test)]
+mod tests;

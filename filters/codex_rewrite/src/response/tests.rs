@@ -1,0 +1,9 @@
+//! The way up, driven as the host drives it: bytes of the backend in, bytes for the client out.
+
+mod collect;
+mod failures;
+mod framing;
+mod neutral;
+mod normalisation;
+mod properties;
+mod support;
