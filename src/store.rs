@@ -1,0 +1,59 @@
+//! What must outlive the process: pools, keys, accounts, their tokens, and the ledger, behind one trait for each.
+//!
+//! Each verb of a trait is one atomic step of the business, so an engine can do it in one transaction and a caller never has to
+//! read, change and write back. The request path calls none of them but [`LedgerStore::append`], which never waits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `records` | the stored records and the ledger's events |
+//! | `control`, `tokens`, `ledger` | the traits |
+//! | `durable` | the handle that tells when a ledger event is on disk |
+//! | `codec`, `draft` | rows as bytes; the changes of one group, before they are written |
+//! | `rules` | the steps themselves, the same for every engine |
+//! | `engine` | the traits for whatever can run a step |
+//! | `memory`, `sled` | the engines |
+
+mod codec;
+mod control;
+mod draft;
+mod durable;
+mod engine;
+mod error;
+mod ledger;
+mod memory;
+pub mod records;
+mod rules;
+mod sled;
+mod tokens;
+
+#[cfg(test)]
+pub(crate) mod conformance;
+
+use std::sync::Arc;
+
+pub use control::{Actor, Change, ChangeRecord, ControlOp, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
+pub use durable::{Appended, Durable};
+pub use error::{Clash, StoreError, StoreOpenError};
+pub use ledger::{CommitStats, LedgerStore, RequestFilter};
+pub use memory::MemoryStore;
+pub use sled::{CommitFn, FatalFn, SledOptions, SledStore};
+pub use tokens::{AbortKind, RefreshGrant, TokenStore};
+
+/// The stores of one process. They are usually one engine seen through three traits.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Pools, keys, accounts.
+    pub control: Arc<dyn ControlStore>,
+    /// Tokens of the accounts.
+    pub tokens: Arc<dyn TokenStore>,
+    /// What happened to requests.
+    pub ledger: Arc<dyn LedgerStore>,
+}
+
+impl Stores {
+    /// One engine for all three.
+    #[must_use]
+    pub fn of<S: ControlStore + TokenStore + LedgerStore + 'static>(store: &Arc<S>) -> Self {
+        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone() }
+    }
+}

@@ -1,0 +1,113 @@
+//! The changes of one group before they are written: each step sees what the steps before it changed, and a step that fails
+//! leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+
+use super::StoreError;
+use super::codec::{Stored, Table, decode, encode, key};
+
+/// What a scan calls for each row, in order, until it breaks.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>;
+
+/// Direction of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Rising,
+    Falling,
+}
+
+/// Rows as an engine stores them.
+pub(super) trait Rows {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    fn scan(&self, table: Table, keys: Range<Vec<u8>>, order: Order, visit: Visit<'_>) -> Result<(), StoreError>;
+}
+
+/// Rows to be written (some) or deleted (none).
+pub(super) type Writes = BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>;
+
+/// Rows with the changes of the present group on top.
+pub(super) struct Draft<'a> {
+    rows: &'a dyn Rows,
+    group: Writes,
+    step: Writes,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(rows: &'a dyn Rows) -> Self {
+        Self { rows, group: Writes::new(), step: Writes::new() }
+    }
+
+    /// Runs one step: all its changes join the group, or, when it fails, none.
+    pub(super) fn step<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let result = step(self);
+        let changes = std::mem::take(&mut self.step);
+        if result.is_ok() {
+            self.group.extend(changes);
+        }
+        result
+    }
+
+    /// The changes of all steps that succeeded.
+    pub(super) fn into_writes(self) -> Writes {
+        self.group
+    }
+
+    pub(super) fn read<T: Stored>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let place = (T::TABLE, key.to_vec());
+        let bytes = match self.step.get(&place).or_else(|| self.group.get(&place)) {
+            Some(changed) => changed.clone(),
+            None => self.rows.get(T::TABLE, key)?,
+        };
+        bytes.map(|bytes| decode(key, &bytes)).transpose()
+    }
+
+    pub(super) fn write<T: Stored>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
+        let bytes = encode(&key, value)?;
+        self.step.insert((T::TABLE, key), Some(bytes));
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.step.insert((table, key), None);
+    }
+
+    /// Every record of a table, by key. For tables that are small.
+    pub(super) fn list<T: Stored>(&self) -> Result<Vec<T>, StoreError> {
+        let mut rows = BTreeMap::new();
+        self.rows.scan(T::TABLE, key::all(), Order::Rising, &mut |key, bytes| {
+            rows.insert(key.to_vec(), bytes.to_vec());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for ((table, key), changed) in self.group.iter().chain(&self.step) {
+            match changed {
+                _ if *table != T::TABLE => {}
+                Some(bytes) => drop(rows.insert(key.clone(), bytes.clone())),
+                None => drop(rows.remove(key)),
+            }
+        }
+        rows.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+    }
+
+    /// The first keys of a range that are stored, are not changed in this group, and that `wanted` wants.
+    pub(super) fn stored_keys(
+        &self,
+        table: Table,
+        keys: Range<Vec<u8>>,
+        limit: usize,
+        wanted: impl Fn(&Self, &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut found = Vec::new();
+        self.rows.scan(table, keys, Order::Rising, &mut |key, _| {
+            if found.len() == limit {
+                return Ok(ControlFlow::Break(()));
+            }
+            let place = (table, key.to_vec());
+            if !self.group.contains_key(&place) && !self.step.contains_key(&place) && wanted(self, key)? {
+                found.push(place.1);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
+    }
+}

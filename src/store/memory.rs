@@ -1,0 +1,107 @@
+//! The store of tests: the same steps and the same bytes, in a map that is gone with the process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::StoreError;
+use super::codec::Table;
+use super::draft::{Draft, Order, Rows, Visit};
+use super::engine::{Engine, View, Work};
+use super::ledger::CommitStats;
+use super::records::BootId;
+
+#[derive(Debug, Default)]
+struct Tables(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
+
+/// A store in memory. Every step is done when the call returns.
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+    stats: Mutex<CommitStats>,
+    boot: BootId,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { tables: Arc::default(), stats: Mutex::default(), boot: BootId::generate() }
+    }
+
+    /// The same rows as the next boot of the process finds them.
+    #[must_use]
+    pub fn rebooted(&self) -> Self {
+        Self { tables: self.tables.clone(), ..Self::new() }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("boot", &self.boot).finish_non_exhaustive()
+    }
+}
+
+impl Rows for Tables {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn scan(&self, table: Table, keys: Range<Vec<u8>>, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
+        if keys.start > keys.end {
+            return Ok(());
+        }
+        let mut rows = self.0.range((table, keys.start)..(table, keys.end));
+        let mut next = || if order == Order::Rising { rows.next() } else { rows.next_back() };
+        while let Some(((_, key), bytes)) = next() {
+            if visit(key, bytes)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Engine for MemoryStore {
+    fn enqueue(&self, work: Work) -> Result<(), (Work, StoreError)> {
+        let mut tables = self.tables.lock();
+        let mut draft = Draft::new(&*tables);
+        let finish = work.run(&mut draft, self.boot);
+        for (place, change) in draft.into_writes() {
+            match change {
+                Some(bytes) => drop(tables.0.insert(place, bytes)),
+                None => drop(tables.0.remove(&place)),
+            }
+        }
+        drop(tables);
+        {
+            let mut stats = self.stats.lock();
+            stats.commits += 1;
+            stats.operations += 1;
+        }
+        finish(Ok(()));
+        Ok(())
+    }
+
+    async fn view<T: Send + 'static>(&self, view: View<T>) -> Result<T, StoreError> {
+        view(&*self.tables.lock())
+    }
+
+    fn stats(&self) -> CommitStats {
+        *self.stats.lock()
+    }
+
+    fn boot(&self) -> BootId {
+        self.boot
+    }
+}

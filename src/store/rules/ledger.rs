@@ -1,0 +1,119 @@
+//! Steps of the ledger: each kind of event has its effect once per request, and a request ends once.
+
+use pooler_filter::{RequestId, Timestamp};
+
+use super::clipped;
+use crate::store::codec::{OpenRequest, Table, key};
+use crate::store::draft::Draft;
+use crate::store::records::{AttemptRecord, BootId, LedgerEvent, Lost, RequestRecord, Reserved, Settled, Subject};
+use crate::store::{Appended, StoreError};
+
+/// Rows changed per step of a long job, so that live traffic gets its turn in between.
+pub(in crate::store) const CHUNK: usize = 500;
+/// Longest text in a row, in bytes. Models and codes come from outside and may be of any length.
+const MAX_TEXT: usize = 256;
+/// Most attempts in a row; a pool's ring is far smaller.
+const MAX_ATTEMPTS: usize = 64;
+
+/// Folds an event into the row of its request.
+pub(in crate::store) fn record(
+    draft: &mut Draft<'_>,
+    event: LedgerEvent,
+    boot: BootId,
+) -> Result<Appended, StoreError> {
+    let id = event.request_id();
+    let place = key::request(id);
+    let found = draft.read::<RequestRecord>(&place)?;
+    let mut row = found.unwrap_or(RequestRecord { request_id: id, reserved: None, settled: None, lost: None });
+    let ended = row.settled.is_some() || row.lost.is_some();
+    match event {
+        LedgerEvent::Reserved(reserved) => {
+            if row.reserved.is_some() {
+                return Ok(Appended::Repeated);
+            }
+            row.reserved = Some(bounded_reservation(*reserved));
+            if !ended {
+                draft.write(place.clone(), &OpenRequest { id, boot })?;
+            }
+        }
+        LedgerEvent::Settled(settled) => {
+            if ended {
+                return Ok(Appended::Repeated);
+            }
+            row.settled = Some(bounded_settlement(*settled));
+            close(draft, &row);
+        }
+        LedgerEvent::Lost(lost) => {
+            if row.reserved.is_none() {
+                return Err(StoreError::NotFound);
+            }
+            if ended {
+                return Ok(Appended::Repeated);
+            }
+            row.lost = Some(lost);
+            close(draft, &row);
+        }
+    }
+    draft.write(place, &row)?;
+    Ok(Appended::Recorded)
+}
+
+fn close(draft: &mut Draft<'_>, row: &RequestRecord) {
+    if row.reserved.is_some() {
+        draft.delete(Table::OpenRequests, key::request(row.request_id));
+    }
+}
+
+/// Some open reservations of other boots become lost; fewer than [`CHUNK`] means none is left.
+pub(in crate::store) fn recover(draft: &mut Draft<'_>, boot: BootId, at: Timestamp) -> Result<usize, StoreError> {
+    let open = draft.list::<OpenRequest>()?;
+    let stale: Vec<RequestId> = open.iter().filter(|open| open.boot != boot).map(|open| open.id).take(CHUNK).collect();
+    for request_id in &stale {
+        record(draft, LedgerEvent::Lost(Lost { request_id: *request_id, at }), boot)?;
+    }
+    Ok(stale.len())
+}
+
+/// Deletes some rows that are older; fewer than [`CHUNK`] means none is left.
+pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Result<usize, StoreError> {
+    let ended = |draft: &Draft<'_>, key: &[u8]| Ok(draft.read::<OpenRequest>(key)?.is_none());
+    let old = draft.stored_keys(Table::Requests, key::requests_before(before), CHUNK, ended)?;
+    let count = old.len();
+    for key in old {
+        draft.delete(Table::Requests, key);
+    }
+    Ok(count)
+}
+
+fn bounded_reservation(mut event: Reserved) -> Reserved {
+    event.subject = bounded_subject(event.subject);
+    event.reasoning_effort = event.reasoning_effort.map(|text| clipped(&text, MAX_TEXT));
+    event.service_tier = event.service_tier.map(|text| clipped(&text, MAX_TEXT));
+    event
+}
+
+fn bounded_settlement(mut event: Settled) -> Settled {
+    let short = |text: Option<String>| text.map(|text| clipped(&text, MAX_TEXT));
+    event.subject = event.subject.map(bounded_subject);
+    event.account_label = short(event.account_label);
+    event.served_model = short(event.served_model);
+    event.served_tier = short(event.served_tier);
+    event.error_code = short(event.error_code);
+    event.attempts.truncate(MAX_ATTEMPTS);
+    event.attempts = event.attempts.into_iter().map(bounded_attempt).collect();
+    event
+}
+
+fn bounded_attempt(mut attempt: AttemptRecord) -> AttemptRecord {
+    attempt.account_label = clipped(&attempt.account_label, MAX_TEXT);
+    attempt.result = clipped(&attempt.result, MAX_TEXT);
+    attempt.error_code = attempt.error_code.map(|code| clipped(&code, MAX_TEXT));
+    attempt
+}
+
+fn bounded_subject(mut subject: Subject) -> Subject {
+    subject.route = clipped(&subject.route, MAX_TEXT);
+    subject.transport = clipped(&subject.transport, MAX_TEXT);
+    subject.model = subject.model.map(|model| clipped(&model, MAX_TEXT));
+    subject
+}

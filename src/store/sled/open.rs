@@ -1,0 +1,122 @@
+//! Opening: the lock, the engine behind a panic barrier, the format, every file synced, and only then the committer.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::committer::{Clockwork, Committer, Sync};
+use super::queue::Queue;
+use super::trees::Trees;
+use super::{SledOptions, SledStore, files};
+use crate::store::codec::{MetaNumber, Table, decode, encode, key};
+use crate::store::draft::{Rows, Writes};
+use crate::store::records::BootId;
+use crate::store::{StoreError, StoreOpenError};
+
+/// Format of the whole store: which tables there are and what they mean.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &str = "format";
+/// The engine's only growing file.
+const DATA_FILE: &str = "db";
+
+pub(super) fn open(options: &SledOptions) -> Result<SledStore, StoreOpenError> {
+    let io = |source| StoreOpenError::Io { path: options.path.clone(), source };
+    // A handle of its own, not a copy of the engine's: the kernel reports a failed write-back once to each, and the engine's own
+    // background sync swallows its report.
+    let synced = |data: File| -> Sync { Box::new(move || data.sync_all()) };
+    open_with(options, |path| Ok(synced(File::open(path.join(DATA_FILE)).map_err(io)?)))
+}
+
+/// Opens with another way to sync, for tests that let it fail.
+pub(super) fn open_with(
+    options: &SledOptions,
+    sync: impl FnOnce(&Path) -> Result<Sync, StoreOpenError>,
+) -> Result<SledStore, StoreOpenError> {
+    let path = &options.path;
+    let io = |source| StoreOpenError::Io { path: path.clone(), source };
+    files::private_directory(path).map_err(io)?;
+    let Some(lock) = files::lock(path).map_err(io)? else {
+        return Err(StoreOpenError::Locked { path: path.clone() });
+    };
+    let trees = Arc::new(behind_barrier(options)?);
+    check_format(path, &trees)?;
+    files::sync_all(path).map_err(io)?;
+
+    let store = SledStore {
+        path: path.clone(),
+        boot: BootId::generate(),
+        queue: Arc::new(Queue::default()),
+        clockwork: Arc::new(Clockwork::new(options.on_commit.clone())),
+        trees: Mutex::new(Some(trees.clone())),
+        committer: Mutex::new(None),
+    };
+    let committer = Committer {
+        trees,
+        sync: sync(path)?,
+        queue: store.queue.clone(),
+        clockwork: store.clockwork.clone(),
+        boot: store.boot,
+        fatal: options.fatal.clone(),
+        lock,
+        data: File::open(path.join(DATA_FILE)).map_err(io)?,
+    };
+    let thread = std::thread::Builder::new().name("store-commit".to_owned()).spawn(move || committer.run());
+    *store.committer.lock() = Some(thread.map_err(io)?);
+    Ok(store)
+}
+
+/// Opens the engine in a thread of its own: some damage makes it panic.
+fn behind_barrier(options: &SledOptions) -> Result<Trees, StoreOpenError> {
+    let config = sled::Config::new()
+        .path(&options.path)
+        .mode(sled::Mode::HighThroughput)
+        .cache_capacity(options.cache_bytes)
+        // The background flusher is also the only one that collects garbage.
+        .flush_every_ms(Some(500));
+    let opening = std::thread::Builder::new()
+        .name("store-open".to_owned())
+        .spawn(move || config.open().and_then(Trees::new))
+        .map_err(|source| StoreOpenError::Io { path: options.path.clone(), source })?;
+    match opening.join() {
+        Ok(Ok(trees)) => Ok(trees),
+        Ok(Err(error)) => Err(open_error(&options.path, error)),
+        Err(_) => Err(damaged(&options.path, "the engine panicked while it read its files")),
+    }
+}
+
+fn open_error(path: &Path, error: sled::Error) -> StoreOpenError {
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            StoreOpenError::Locked { path: path.to_owned() }
+        }
+        sled::Error::Io(source) => StoreOpenError::Io { path: path.to_owned(), source },
+        error @ (sled::Error::Corruption { .. }
+        | sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)) => damaged(path, &error.to_string()),
+    }
+}
+
+fn damaged(path: &Path, detail: &str) -> StoreOpenError {
+    StoreOpenError::Damaged { path: path.to_owned(), detail: detail.to_owned() }
+}
+
+/// A new store gets today's format; one from the future is refused.
+fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
+    let key = key::meta(FORMAT_KEY);
+    let as_damage = |error: StoreError| damaged(path, &error.to_string());
+    let found = trees.get(Table::Meta, &key).map_err(as_damage)?;
+    if let Some(bytes) = found {
+        let MetaNumber(found) = decode(&key, &bytes).map_err(as_damage)?;
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        if found > FORMAT {
+            return Err(StoreOpenError::TooNew { path: path.to_owned(), found, known: FORMAT });
+        }
+        return Ok(());
+    }
+    let value = encode(&key, &MetaNumber(u64::from(FORMAT))).map_err(as_damage)?;
+    let writes = Writes::from([((Table::Meta, key), Some(value))]);
+    trees.write(writes).and_then(|()| trees.flush()).map_err(|error| open_error(path, error))
+}
