@@ -1,0 +1,226 @@
+//! What is answered: rows as commands show them and `--json` prints them. Moments are RFC 3339 texts in UTC.
+
+use std::fmt;
+
+use pooler_filter::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::command::secret;
+
+/// One piece of an answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// A pool.
+    Pool(PoolRow),
+    /// A key.
+    Key(KeyRow),
+    /// A key that was made just now, with its text.
+    NewKey(NewKey),
+    /// An account.
+    Account(AccountRow),
+    /// A request.
+    Request(Box<RequestRow>),
+    /// Something the operator must know.
+    Warning(String),
+}
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRow {
+    /// Names it for ever.
+    pub id: String,
+    /// Its short name.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// `active`, `disabled` or `archived`.
+    pub status: String,
+    /// Whether `/v1` answers.
+    pub v1_compatibility: bool,
+    /// Whether images may be made.
+    pub images: bool,
+    /// The most accounts that one request may try.
+    pub ring_size: u32,
+    /// Whether requests with the same prompt cache key prefer the same account.
+    pub prompt_cache_affinity: bool,
+    /// How many keys open it.
+    pub keys: usize,
+    /// How many accounts serve it.
+    pub accounts: usize,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// A key, without what would open anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// Its public half.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Slug of the pool that it opens.
+    pub pool: String,
+    /// `active`, `paused` or `revoked`.
+    pub status: String,
+    /// When it ends.
+    pub expires_at: Option<String>,
+    /// The models that it may use; none: every model.
+    pub models: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// A key that was made just now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewKey {
+    /// The whole key. It is shown this once.
+    #[serde(with = "secret")]
+    pub key: Secret,
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub row: KeyRow,
+}
+
+/// An account, without its tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    /// Names it for ever.
+    pub id: String,
+    /// Its name for people.
+    pub label: String,
+    /// Where it stands, such as `active` or `reauth_required`.
+    pub status: String,
+    /// Slugs of the pools that it serves.
+    pub pools: Vec<String>,
+    /// The provider's account id.
+    pub chatgpt_account_id: String,
+    /// Address of the login, where known.
+    pub email: Option<String>,
+    /// Plan, where known.
+    pub plan: Option<String>,
+    /// The only place where its access token is sent to.
+    pub origin: String,
+    /// The only place where its refresh token is sent to.
+    pub issuer: String,
+    /// Made up for a simulator.
+    pub simulated: bool,
+    /// When its access token ends, where known.
+    pub access_expires_at: Option<String>,
+    /// How often its tokens were replaced, the first import included.
+    pub token_version: u64,
+    /// When it was imported first.
+    pub created_at: String,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRow {
+    /// Its id, as the client got it.
+    pub request_id: String,
+    /// When it came.
+    pub at: String,
+    /// `open`, `settled` or `lost`.
+    pub state: String,
+    /// Such as `/v1/responses`; none when nothing is known of it.
+    pub route: Option<String>,
+    /// `http` or `websocket`.
+    pub transport: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: Option<bool>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// The model that answered, as the upstream names it.
+    pub served_model: Option<String>,
+    /// Slug of the pool, or its id when it is gone.
+    pub pool: Option<String>,
+    /// The key's public half.
+    pub key: Option<String>,
+    /// HTTP status that the client got.
+    pub status: Option<u16>,
+    /// `succeeded`, `failed`, `rejected` or `cancelled`; none while it runs.
+    pub outcome: Option<String>,
+    /// Code of the error that the client got.
+    pub error_code: Option<String>,
+    /// `known`, `unknown` (the upstream did not tell, which is not zero) or `pending`.
+    pub usage_state: String,
+    /// The tokens, when they are known.
+    pub usage: Option<UsageRow>,
+    /// Estimate from before it ran, in tokens of input and of output.
+    pub estimated_tokens: Option<(u64, u64)>,
+    /// Label of the account that served it.
+    pub account: Option<String>,
+    /// That account's id.
+    pub account_id: Option<String>,
+    /// All accounts that were tried, in order.
+    pub attempts: Vec<AttemptRow>,
+    /// Reasoning effort.
+    pub reasoning_effort: Option<String>,
+    /// Service tier that was asked for.
+    pub service_tier: Option<String>,
+    /// Service tier that served it.
+    pub served_tier: Option<String>,
+    /// Milliseconds until the client got its first byte.
+    pub first_byte_ms: Option<u64>,
+    /// Milliseconds until the end.
+    pub duration_ms: Option<u64>,
+}
+
+/// The tokens of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// Input, cached ones included.
+    pub input_tokens: u64,
+    /// Of the input: from the cache.
+    pub cached_tokens: u64,
+    /// Of the input: written to the cache.
+    pub cache_write_tokens: u64,
+    /// Output, reasoning included.
+    pub output_tokens: u64,
+    /// Of the output: reasoning.
+    pub reasoning_tokens: u64,
+    /// Input and output.
+    pub total_tokens: u64,
+}
+
+/// One try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Counts from 1.
+    pub n: u32,
+    /// Label of the account.
+    pub account: String,
+    /// Its id.
+    pub account_id: String,
+    /// What came of it.
+    pub result: String,
+    /// HTTP status of the upstream.
+    pub upstream_status: Option<u16>,
+    /// Code of the error.
+    pub error_code: Option<String>,
+    /// Milliseconds it took.
+    pub latency_ms: u64,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Short and fixed, such as `not_found` or `expired_token`.
+    pub code: String,
+    /// For people; never a secret.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,75 @@
+//! Settings: what the program runs with. Checked, complete, and independent of how the file is written.
+
+mod serving;
+mod state;
+mod upstream;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse};
+pub use state::{Accounts, Data, Ledger, Log, LogFormat, Secrets};
+pub use upstream::{Commit, Model, Routing, Upstream};
+
+use super::catalog;
+
+const MIB: usize = 1 << 20;
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// Everything the file can say; `Settings::default()` is the empty file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The listener that clients use.
+    pub gateway: Gateway,
+    /// The listener for metrics and health.
+    pub operations: Operations,
+    /// Where state is kept.
+    pub data: Data,
+    /// What a request may take.
+    pub limits: Limits,
+    /// How Codex is called.
+    pub upstream: Upstream,
+    /// When an answer is committed to the client.
+    pub commit: Commit,
+    /// Streams to clients.
+    pub sse: Sse,
+    /// Order of the accounts.
+    pub routing: Routing,
+    /// What is kept about requests.
+    pub ledger: Ledger,
+    /// Logins.
+    pub accounts: Accounts,
+    /// The models that are offered; ids are unique.
+    pub models: Vec<Model>,
+    /// Where the root keys come from.
+    pub secrets: Secrets,
+    /// The log.
+    pub log: Log,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            gateway: Gateway::default(),
+            operations: Operations::default(),
+            data: Data::default(),
+            limits: Limits::default(),
+            upstream: Upstream::default(),
+            commit: Commit::default(),
+            sse: Sse::default(),
+            routing: Routing::default(),
+            ledger: Ledger::default(),
+            accounts: Accounts::default(),
+            models: catalog::default_models(),
+            secrets: Secrets::default(),
+            log: Log::default(),
+        }
+    }
+}

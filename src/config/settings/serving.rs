@@ -1,0 +1,131 @@
+//! Settings of what clients meet: listeners, limits, streams.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::{MIB, loopback, secs};
+
+/// `[gateway]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// Addresses to accept on; at least one. Port 0: any free port.
+    pub listen: Vec<SocketAddr>,
+    /// Worker threads.
+    pub threads: NonZeroUsize,
+    /// How long streams may go on after SIGTERM.
+    pub shutdown_grace: Duration,
+    /// How long an idle client connection stays open.
+    pub keep_alive: Duration,
+    /// How long a client may take nothing of an answer before it is given up.
+    pub write_timeout: Duration,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: vec![loopback(4000)],
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            shutdown_grace: secs(15 * 60),
+            keep_alive: secs(60),
+            write_timeout: secs(60),
+        }
+    }
+}
+
+/// `[operations]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operations {
+    /// Whether the listener is there at all.
+    pub enabled: bool,
+    /// Its address. Port 0: any free port.
+    pub listen: SocketAddr,
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { enabled: true, listen: loopback(9464) }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// A request's head must be there in this time.
+    pub head_timeout: Duration,
+    /// The longest pause between two pieces of a body.
+    pub body_idle_timeout: Duration,
+    /// Time to read and inflate a compressed body.
+    pub body_time: Duration,
+    /// Largest body, inflated, in bytes.
+    pub max_body: usize,
+    /// Largest compressed body, in bytes; never above `max_body`.
+    pub max_compressed: usize,
+    /// How many times its compressed size a body may have.
+    pub max_ratio: u32,
+    /// Largest zstd window, as the base-2 logarithm of its bytes.
+    pub zstd_window_log: u32,
+    /// Bytes of all bodies in memory together; at least `max_body`.
+    pub body_memory: usize,
+    /// How long a request waits for room in `body_memory`.
+    pub body_memory_wait: Duration,
+    /// How many requests run and wait.
+    pub admission: AdmissionLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_timeout: secs(10),
+            body_idle_timeout: secs(30),
+            body_time: secs(10),
+            max_body: 64 * MIB,
+            max_compressed: 32 * MIB,
+            max_ratio: 200,
+            zstd_window_log: 23,
+            body_memory: 512 * MIB,
+            body_memory_wait: secs(5),
+            admission: AdmissionLimits::default(),
+        }
+    }
+}
+
+/// `[limits.admission]`: one bulkhead for each class of routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmissionLimits {
+    /// Requests that want one answer.
+    pub http: Admission,
+    /// Requests that want a stream.
+    pub stream: Admission,
+}
+
+impl Default for AdmissionLimits {
+    fn default() -> Self {
+        let class = Admission { running: 2048, queued: 512, wait: secs(10) };
+        Self { http: class.clone(), stream: class }
+    }
+}
+
+/// One bulkhead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// Requests that run at the same time.
+    pub running: usize,
+    /// Requests that wait for their turn; 0: none waits.
+    pub queued: usize,
+    /// How long each of them waits.
+    pub wait: Duration,
+}
+
+/// `[sse]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sse {
+    /// A silent stream gets a comment this often; none: never.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Default for Sse {
+    fn default() -> Self {
+        Self { keep_alive: Some(secs(10)) }
+    }
+}
