@@ -1,0 +1,122 @@
+//! The control endpoint: faults, records and accounts over HTTP on its own loopback listener.
+
+mod orders;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use serde_json::{Value, json};
+
+use super::faults::{FaultId, Who};
+use super::state::State;
+
+const CAP: usize = 8 << 20;
+
+type Answer = (u16, Value);
+
+/// Answers one control request.
+pub(super) async fn serve(state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let (status, value) = if from_a_browser(&parts.headers) {
+        (403, json!({"error": "not for browsers"}))
+    } else {
+        let segments: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
+        match Limited::new(body, CAP).collect().await {
+            Ok(body) => route(state, &parts.method, &segments, &body.to_bytes()),
+            Err(_) => (400, json!({"error": "unreadable body"})),
+        }
+    };
+    let mut response = Response::new(Full::new(Bytes::from(value.to_string() + "\n")));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A page in a browser on this machine must not reach it: such requests carry an origin.
+fn from_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
+fn route(state: &State, method: &Method, path: &[&str], body: &[u8]) -> Answer {
+    match (method.as_str(), path) {
+        ("GET", ["state"]) => (200, overview(state)),
+        ("GET", ["requests"]) => (200, json!({"requests": state.recorder.all()})),
+        ("DELETE", ["requests"]) => {
+            state.recorder.forget();
+            (200, json!({}))
+        }
+        ("GET", ["faults"]) => (200, json!({"faults": faults(state)})),
+        ("POST", ["faults"]) => inject(state, body),
+        ("DELETE", ["faults"]) => {
+            state.board.clear();
+            (200, json!({}))
+        }
+        ("DELETE", ["faults", id]) => match id.parse() {
+            Ok(id) => {
+                state.board.remove(FaultId(id));
+                (200, json!({}))
+            }
+            Err(_) => (404, json!({"error": "no such fault"})),
+        },
+        ("POST", ["accounts", name, verb]) => account(state, name, verb, body),
+        _ => (404, json!({"error": "unknown control path"})),
+    }
+}
+
+fn inject(state: &State, body: &[u8]) -> Answer {
+    match orders::read(body, state) {
+        Ok(specs) => {
+            let ids: Vec<u64> = specs.into_iter().map(|spec| state.board.add(spec).get()).collect();
+            (200, json!({"ids": ids}))
+        }
+        Err(trouble) => (400, json!({"error": trouble.to_string()})),
+    }
+}
+
+fn account(state: &State, name: &str, verb: &str, body: &[u8]) -> Answer {
+    let Some(account) = state.find(name) else { return (404, json!({"error": "no such account"})) };
+    match verb {
+        "expire" => state.expire(account.index()),
+        "revoke" => state.revoke(account.index()),
+        "login" => return (200, account.auth_json()),
+        "quota" => match orders::quota(body) {
+            Ok((primary, secondary)) => state.pin_quota(account.index(), primary, secondary),
+            Err(trouble) => return (400, json!({"error": trouble.to_string()})),
+        },
+        _ => return (404, json!({"error": "unknown control path"})),
+    }
+    (200, json!({"account": account.label()}))
+}
+
+fn overview(state: &State) -> Value {
+    let accounts: Vec<Value> = state
+        .accounts
+        .iter()
+        .zip(&state.meters)
+        .map(|(account, meter)| {
+            json!({
+                "index": account.index(),
+                "label": account.label(),
+                "id": account.id(),
+                "email": account.email(),
+                "plan": account.plan(),
+                "rate_limit": meter.lock().usage(),
+            })
+        })
+        .collect();
+    json!({"accounts": accounts, "faults": faults(state), "in_flight": *state.in_flight.borrow()})
+}
+
+fn faults(state: &State) -> Vec<Value> {
+    let who = |who: Who| match who {
+        Who::All => None,
+        Who::Account(index) => state.accounts.get(index).map(|account| account.label()),
+    };
+    let show = |(id, spec, left, hits): (FaultId, super::FaultSpec, Option<u32>, u64)| {
+        json!({
+            "id": id.get(), "account": who(spec.who), "fault": orders::name(&spec.fault), "path": spec.path,
+            "left": left, "hits": hits,
+        })
+    };
+    state.board.list().into_iter().map(show).collect()
+}

@@ -1,0 +1,102 @@
+//! The faults in force, and which of them hit a request.
+
+use parking_lot::RwLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::{Class, Fault, FaultId, FaultSpec, Who};
+
+/// Where a request goes, as far as faults care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::simulator) enum Route {
+    /// `POST /backend-api/codex/responses`.
+    Responses,
+    /// `POST /oauth/token`.
+    Token,
+    /// Anything else.
+    Other,
+}
+
+/// All faults in force, in the order they were injected.
+#[derive(Debug, Default)]
+pub(in crate::simulator) struct Board {
+    active: RwLock<Vec<Active>>,
+    last: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Active {
+    id: FaultId,
+    spec: FaultSpec,
+    left: AtomicU32,
+    hits: AtomicU64,
+}
+
+impl Board {
+    pub(in crate::simulator) fn add(&self, spec: FaultSpec) -> FaultId {
+        let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let left = AtomicU32::new(spec.times.unwrap_or(u32::MAX));
+        self.active.write().push(Active { id, spec, left, hits: AtomicU64::new(0) });
+        id
+    }
+
+    pub(in crate::simulator) fn clear(&self) {
+        self.active.write().clear();
+    }
+
+    pub(in crate::simulator) fn remove(&self, id: FaultId) {
+        self.active.write().retain(|active| active.id != id);
+    }
+
+    /// How many requests a fault has hit; 0 once it is cleared.
+    pub(in crate::simulator) fn hits(&self, id: FaultId) -> u64 {
+        self.active.read().iter().find(|active| active.id == id).map_or(0, |active| active.hits.load(Ordering::Relaxed))
+    }
+
+    /// Every fault with what is left of its count (`None`: no limit) and its hits.
+    pub(in crate::simulator) fn list(&self) -> Vec<(FaultId, FaultSpec, Option<u32>, u64)> {
+        let show = |active: &Active| {
+            let left = active.spec.times.map(|_| active.left.load(Ordering::Relaxed));
+            (active.id, active.spec.clone(), left, active.hits.load(Ordering::Relaxed))
+        };
+        self.active.read().iter().map(show).collect()
+    }
+
+    /// The faults that hit a request now; counts them.
+    pub(in crate::simulator) fn take(&self, account: Option<usize>, route: Route, path: &str) -> Vec<Fault> {
+        let active = self.active.read();
+        active
+            .iter()
+            .filter(|one| one.applies(account, route, path) && one.spend())
+            .map(|one| one.spec.fault.clone())
+            .collect()
+    }
+}
+
+impl Active {
+    fn applies(&self, account: Option<usize>, route: Route, path: &str) -> bool {
+        let who = match self.spec.who {
+            Who::All => true,
+            Who::Account(index) => account == Some(index),
+        };
+        let place = match self.spec.fault.class() {
+            Class::Refresh => route == Route::Token,
+            Class::Stream => route == Route::Responses,
+            Class::Head => match &self.spec.path {
+                Some(prefix) => path.starts_with(prefix.as_str()),
+                None => route == Route::Responses,
+            },
+        };
+        who && place
+    }
+
+    fn spend(&self) -> bool {
+        if self.spec.times.is_some() {
+            let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            if spent.is_err() {
+                return false;
+            }
+        }
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}

@@ -1,0 +1,221 @@
+//! From events to bytes: sequence numbers and framing, and the faults that a stream can have.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::envelope::{Envelope, Usage};
+use super::events::{Event, Story};
+use super::faults::{Fault, TerminalKind};
+use super::reply::Step;
+
+/// What the stream faults of one request ask for; the later of two contradictory ones stands.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    /// Number of text deltas.
+    pub(super) deltas: Option<usize>,
+    /// `openai-model` names another model.
+    pub(super) wrong_model: bool,
+    /// A `codex.rate_limits` event comes first.
+    pub(super) rate_limits: bool,
+    no_output: bool,
+    end_turn_false: bool,
+    usage: UsageShape,
+    ending: Ending,
+    garbage: bool,
+    silence: Option<Duration>,
+    stall: Option<(usize, Duration)>,
+    broken: Option<(usize, Step)>,
+    pace: Option<Duration>,
+    one_byte: bool,
+    cr_lf: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum UsageShape {
+    #[default]
+    Whole,
+    Missing,
+    WithoutTotal,
+}
+
+#[derive(Debug, Default)]
+enum Ending {
+    #[default]
+    Completed,
+    Done,
+    Nothing,
+    Refused {
+        kind: TerminalKind,
+        code: String,
+        message: String,
+        after_events: usize,
+    },
+}
+
+impl Shape {
+    /// Collects the stream faults among `faults`.
+    pub(super) fn of(faults: &[Fault]) -> Shape {
+        let mut shape = Shape::default();
+        for fault in faults {
+            shape.absorb(fault);
+        }
+        shape
+    }
+
+    fn absorb(&mut self, fault: &Fault) {
+        match fault {
+            Fault::SilentAfterHeaders(pause) => self.silence = Some(*pause),
+            Fault::Stall { after_events, pause } => self.stall = Some((*after_events, *pause)),
+            Fault::Cut { after_events } => self.broken = Some((*after_events, Step::Cut)),
+            Fault::Reset { after_events } => self.broken = Some((*after_events, Step::Reset)),
+            Fault::TerminalInStream { kind, code, message, after_events } => {
+                let (code, message) = (code.clone(), message.clone());
+                self.ending = Ending::Refused { kind: *kind, code, message, after_events: *after_events };
+            }
+            Fault::NoTerminal => self.ending = Ending::Nothing,
+            Fault::DoneInsteadOfCompleted => self.ending = Ending::Done,
+            Fault::GarbageBlock => self.garbage = true,
+            Fault::NoOutputInCompleted => self.no_output = true,
+            Fault::MissingUsage => self.usage = UsageShape::Missing,
+            Fault::UsageWithoutTotal => self.usage = UsageShape::WithoutTotal,
+            Fault::EndTurnFalse => self.end_turn_false = true,
+            Fault::OpenAiModelMismatch => self.wrong_model = true,
+            Fault::RateLimitsEvent => self.rate_limits = true,
+            Fault::OneByteChunks => self.one_byte = true,
+            Fault::CrLf => self.cr_lf = true,
+            Fault::Pace(pause) => self.pace = Some(*pause),
+            Fault::Events(count) => self.deltas = Some(*count),
+            Fault::Status { .. }
+            | Fault::Preset(_)
+            | Fault::UsageLimit { .. }
+            | Fault::Html
+            | Fault::EmptyBody
+            | Fault::InvalidJson200
+            | Fault::Script(_)
+            | Fault::HangUp { .. }
+            | Fault::SlowFirstByte(_)
+            | Fault::ExtraHeaders(_)
+            | Fault::RefreshFails { .. }
+            | Fault::Refresh500
+            | Fault::RefreshCut => {}
+        }
+    }
+
+    /// The whole stream. `limits` is the `codex.rate_limits` event.
+    pub(super) fn steps(&self, envelope: &Envelope, story: Story, usage: Usage, limits: &Value) -> VecDeque<Step> {
+        let output = if self.no_output { "[]".to_owned() } else { format!("[{}]", story.items.join(",")) };
+        let mut events = story.events;
+        if self.rate_limits {
+            let text = limits.to_string();
+            let members = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned();
+            events.insert(0, Event { name: "codex.rate_limits", members, numbered: false });
+        }
+        self.end(&mut events, envelope, &output, usage);
+        self.play(&self.blocks(&events))
+    }
+
+    fn end(&self, events: &mut Vec<Event>, envelope: &Envelope, output: &str, usage: Usage) {
+        let usage = match self.usage {
+            UsageShape::Whole => usage,
+            UsageShape::Missing => Usage::NULL,
+            UsageShape::WithoutTotal => usage.without_total(),
+        };
+        let name = match &self.ending {
+            Ending::Completed => "response.completed",
+            Ending::Done => "response.done",
+            Ending::Nothing => return,
+            Ending::Refused { kind, code, message, after_events } => {
+                events.truncate(*after_events);
+                events.push(refusal(*kind, code, message, envelope, output, usage));
+                return;
+            }
+        };
+        let mut response = envelope.render("completed", output, None, &usage);
+        if self.end_turn_false {
+            response.truncate(response.len() - 1);
+            response.push_str(",\"end_turn\":false}");
+        }
+        events.push(Event::new(name, format!("\"response\":{response}")));
+    }
+
+    /// The events as SSE blocks.
+    fn blocks(&self, events: &[Event]) -> Vec<String> {
+        let line = if self.cr_lf { "\r\n" } else { "\n" };
+        let mut blocks = Vec::with_capacity(events.len());
+        let mut sequence = 0u64;
+        for event in events {
+            let Event { name, members, numbered } = event;
+            let block = if *numbered {
+                let data = format!("{{\"type\":\"{name}\",\"sequence_number\":{sequence},{members}}}");
+                sequence += 1;
+                format!("event: {name}{line}data: {data}{line}{line}")
+            } else {
+                format!("event: {name}{line}data: {{{members}}}{line}{line}")
+            };
+            blocks.push(block);
+        }
+        if self.garbage {
+            let at = blocks.len().min(1);
+            blocks.insert(at, format!("event: response.output_text.delta{line}data: {{not json{line}{line}"));
+        }
+        blocks
+    }
+
+    fn play(&self, blocks: &[String]) -> VecDeque<Step> {
+        let mut steps = VecDeque::new();
+        steps.extend(self.silence.map(Step::Wait));
+        let end = self.broken.as_ref().map_or(blocks.len(), |(after, _)| *after).min(blocks.len());
+        let mut ready = String::new();
+        for (index, block) in blocks[..end].iter().enumerate() {
+            if let Some((_, pause)) = self.stall.filter(|(after, _)| *after == index) {
+                self.send(&mut ready, &mut steps);
+                steps.push_back(Step::Wait(pause));
+            }
+            ready.push_str(block);
+            if let Some(pause) = self.pace {
+                self.send(&mut ready, &mut steps);
+                steps.push_back(Step::Wait(pause));
+            }
+        }
+        self.send(&mut ready, &mut steps);
+        if let Some((_, pause)) = self.stall.filter(|(after, _)| *after >= end) {
+            steps.push_back(Step::Wait(pause));
+        }
+        steps.extend(self.broken.as_ref().map(|(_, how)| how.clone()));
+        steps
+    }
+
+    fn send(&self, ready: &mut String, steps: &mut VecDeque<Step>) {
+        let bytes = Bytes::from(std::mem::take(ready));
+        if self.one_byte {
+            for at in 0..bytes.len() {
+                steps.push_back(Step::Send(bytes.slice(at..=at)));
+                steps.push_back(Step::Flush);
+            }
+        } else if !bytes.is_empty() {
+            steps.push_back(Step::Send(bytes));
+        }
+    }
+}
+
+fn refusal(kind: TerminalKind, code: &str, message: &str, envelope: &Envelope, output: &str, usage: Usage) -> Event {
+    match kind {
+        TerminalKind::Failed => {
+            let error = json!({"code": code, "message": message});
+            let response = envelope.render("failed", "[]", Some(&error), &Usage::NULL);
+            Event::new("response.failed", format!("\"response\":{response}"))
+        }
+        TerminalKind::Error => {
+            let error = json!({"type": "server_error", "code": code, "message": message, "param": null});
+            Event::new("error", format!("\"error\":{error}"))
+        }
+        TerminalKind::Incomplete => {
+            let details = json!({"reason": code});
+            let response = envelope.render("incomplete", output, Some(&details), &usage);
+            Event::new("response.incomplete", format!("\"response\":{response}"))
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What all connections of one simulator share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::accounts::Account;
+use super::catalog::Catalog;
+use super::faults::Board;
+use super::lineage::Lineage;
+use super::meter::Meter;
+use super::prefixes::Prefixes;
+use super::record::{Ended, Recorder};
+use super::tokens::Mint;
+
+/// The shared state. Nothing of it outlives the process.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) mint: Arc<Mint>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) lineages: Vec<Mutex<Lineage>>,
+    pub(super) meters: Vec<Mutex<Meter>>,
+    pub(super) prefixes: Prefixes,
+    pub(super) catalog: Catalog,
+    pub(super) board: Board,
+    pub(super) recorder: Recorder,
+    pub(super) record_bodies: AtomicBool,
+    pub(super) revoke_on_replay: AtomicBool,
+    pub(super) in_flight: watch::Sender<usize>,
+    serial: AtomicU64,
+}
+
+impl State {
+    pub(super) fn new(mint: Arc<Mint>, accounts: Vec<Account>, record_bodies: bool, revoke_on_replay: bool) -> State {
+        State {
+            lineages: accounts.iter().map(|_| Mutex::default()).collect(),
+            meters: accounts.iter().map(|_| Mutex::new(Meter::new())).collect(),
+            prefixes: Prefixes::default(),
+            catalog: Catalog::new(),
+            board: Board::default(),
+            recorder: Recorder::new(),
+            record_bodies: AtomicBool::new(record_bodies),
+            revoke_on_replay: AtomicBool::new(revoke_on_replay),
+            in_flight: watch::Sender::new(0),
+            serial: AtomicU64::new(0),
+            mint,
+            accounts,
+        }
+    }
+
+    /// An account by index, label or account id.
+    pub(super) fn find(&self, name: &str) -> Option<&Account> {
+        let named = |account: &&Account| account.label() == name || account.id() == name;
+        name.parse().ok().and_then(|index: usize| self.accounts.get(index)).or_else(|| self.accounts.iter().find(named))
+    }
+
+    /// Refuses all access tokens that this account was given so far; refresh goes on working.
+    pub(super) fn expire(&self, index: usize) {
+        if let Some(lineage) = self.lineages.get(index) {
+            lineage.lock().expire_access(self.mint.stamp());
+        }
+    }
+
+    /// Ends all logins of this account so far, access and refresh.
+    pub(super) fn revoke(&self, index: usize) {
+        if let Some(lineage) = self.lineages.get(index) {
+            lineage.lock().revoke(self.mint.stamp());
+        }
+    }
+
+    /// Shows these percentages as used from now on; 100 or more refuses requests.
+    pub(super) fn pin_quota(&self, index: usize, primary: f64, secondary: f64) {
+        if let Some(meter) = self.meters.get(index) {
+            meter.lock().pin(primary, secondary);
+        }
+    }
+
+    /// 32 hex digits that no other answer has, also after a restart on the same seed.
+    pub(super) fn unique(&self) -> String {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let stamp = self.mint.stamp().to_le_bytes();
+        hex::encode(&self.mint.mac("id", &[&serial, &stamp])[..16])
+    }
+}
+
+/// Counts one answer as being served until it is dropped, and notes in the record how it ended.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    state: Arc<State>,
+    record: u64,
+    counted: bool,
+    ended: Option<Ended>,
+}
+
+impl InFlight {
+    /// Watches the answer to the recorded request `record`.
+    pub(super) fn new(state: &Arc<State>, record: u64) -> InFlight {
+        InFlight { state: Arc::clone(state), record, counted: false, ended: None }
+    }
+
+    /// From here the answer counts as in flight.
+    pub(super) fn count(&mut self) {
+        if !self.counted {
+            self.counted = true;
+            self.state.in_flight.send_modify(|n| *n += 1);
+        }
+    }
+
+    /// Says how it ended; the first word counts.
+    pub(super) fn end(&mut self, how: Ended) {
+        self.ended.get_or_insert(how);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let ended = self.ended.unwrap_or(Ended::ClientGone);
+        if self.counted {
+            self.state.in_flight.send_modify(|n| *n = n.saturating_sub(1));
+        }
+        self.state.recorder.edit(self.record, |recorded| recorded.ended = Some(ended));
+    }
+}
