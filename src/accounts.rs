@@ -1,0 +1,149 @@
+//! The life of an account's login: its access token in memory, and the one refresher that replaces it.
+
+pub mod import;
+mod oauth;
+mod refresh;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use parking_lot::RwLock;
+use pooler_filter::{AccountId, Clock, Secret, Timestamp};
+
+pub(crate) use self::oauth::RefreshReason;
+use crate::client::Client;
+use crate::pool::Account;
+use crate::secrets::{Place, Sealer, SecretKind};
+use crate::store::records::Version;
+use crate::store::{StoreError, TokenStore};
+
+/// Deadlines of refreshing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefreshTimes {
+    /// How long before its end an access token is refreshed.
+    pub(crate) skew: Duration,
+    /// Up to this much earlier still, different for each account.
+    pub(crate) jitter: Duration,
+    /// For one refresh, from connecting to the last byte.
+    pub(crate) timeout: Duration,
+}
+
+/// An access token that may be used, and the version of the lineage that it is from.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    /// `Bearer <token>`, marked as sensitive.
+    pub(crate) authorization: HeaderValue,
+    pub(crate) version: Version,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// One account's place in memory.
+#[derive(Debug, Default)]
+struct Live {
+    credential: parking_lot::Mutex<Option<Arc<Credential>>>,
+    /// Held by the one refresh of this account.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// The logins of all accounts.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    tokens: Arc<dyn TokenStore>,
+    sealer: Sealer,
+    client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    times: RefreshTimes,
+    user_agent: HeaderValue,
+    live: RwLock<HashMap<AccountId, Arc<Live>>>,
+    /// At most one refresh at a time: a power cut can then hit one account at the most.
+    sending: tokio::sync::Mutex<()>,
+    changed: tokio::sync::Notify,
+}
+
+/// What [`Accounts`] is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) sealer: Sealer,
+    pub(crate) client: Arc<Client>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) times: RefreshTimes,
+    pub(crate) user_agent: HeaderValue,
+}
+
+impl Accounts {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { tokens, sealer, client, clock, times, user_agent } = parts;
+        let live = RwLock::default();
+        let (sending, changed) = (tokio::sync::Mutex::default(), tokio::sync::Notify::new());
+        Self { tokens, sealer, client, clock, times, user_agent, live, sending, changed }
+    }
+
+    /// Returns when the state of an account was changed in the store by a refresh.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn live(&self, id: AccountId) -> Arc<Live> {
+        if let Some(live) = self.live.read().get(&id) {
+            return Arc::clone(live);
+        }
+        Arc::clone(self.live.write().entry(id).or_default())
+    }
+
+    /// The access token, whether or not it is near its end.
+    pub(crate) fn credential(&self, id: AccountId) -> Option<Arc<Credential>> {
+        self.live(id).credential.lock().clone()
+    }
+
+    /// Brings memory in line with the store: tokens that were imported are taken over, accounts that are gone are forgotten.
+    pub(crate) async fn load(&self, accounts: &[Arc<Account>]) {
+        self.live.write().retain(|id, _| accounts.iter().any(|a| a.id == *id));
+        for account in accounts {
+            match self.read(account.id).await {
+                Ok(credential) => self.adopt(account.id, credential),
+                Err(StoreError::NotFound) => {}
+                Err(error) => {
+                    tracing::error!(account = %account.label, %error, "the tokens of this account cannot be read")
+                }
+            }
+        }
+    }
+
+    async fn read(&self, id: AccountId) -> Result<Credential, StoreError> {
+        let record = self.tokens.read(id).await?;
+        let place = Place { account: id, kind: SecretKind::AccessToken, version: record.version };
+        let access = self.sealer.open(&place, &record.tokens.access).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        credential(&access, record.version, record.tokens.access_expires_at)
+            .ok_or_else(|| StoreError::Corrupt("the access token is not a valid header value".to_owned()))
+    }
+
+    /// Takes a token into use unless a newer one is in use already.
+    fn adopt(&self, id: AccountId, credential: Credential) {
+        let live = self.live(id);
+        let mut current = live.credential.lock();
+        if current.as_ref().is_none_or(|c| c.version < credential.version) {
+            *current = Some(Arc::new(credential));
+        }
+    }
+
+    /// Whether the token should be replaced soon; a different moment for each account.
+    pub(crate) fn is_due(&self, id: AccountId, credential: &Credential) -> bool {
+        let spread = u64::from(id.as_bytes()[15]) * u64::try_from(self.times.jitter.as_millis()).unwrap_or(0) / 255;
+        let early = self.times.skew + Duration::from_millis(spread);
+        credential.expires_at.is_some_and(|end| self.clock.now().plus(early) >= end)
+    }
+
+    /// Whether the token cannot be used any more.
+    pub(crate) fn is_expired(&self, credential: &Credential) -> bool {
+        credential.expires_at.is_some_and(|end| self.clock.now() >= end)
+    }
+}
+
+fn credential(access: &Secret, version: Version, expires_at: Option<Timestamp>) -> Option<Credential> {
+    let mut authorization = HeaderValue::from_str(&format!("Bearer {}", access.expose())).ok()?;
+    authorization.set_sensitive(true);
+    Some(Credential { authorization, version, expires_at })
+}

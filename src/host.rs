@@ -1,0 +1,95 @@
+//! What runs until it is told to stop: the gateway, the demo, the simulator.
+
+mod demo;
+mod signals;
+mod simulate;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use pooler_filter::{ChainError, Registry, SystemClock};
+use tokio::runtime::Runtime;
+
+use crate::admin::prepare_dir;
+use crate::cli::{DemoArgs, Failure, Host, SimulateArgs};
+use crate::config::{Config, ConfigFile};
+use crate::server::{Running, Start, StartError, State, check_chain};
+use crate::store::StoreOpenError;
+use crate::telemetry::{Metrics, start_log};
+
+/// The program with its filters.
+#[derive(Debug)]
+pub(crate) struct Program {
+    registry: Registry,
+}
+
+impl Program {
+    pub(crate) const fn new(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    /// Opens the store and starts to serve.
+    fn start(&self, runtime: &Runtime, config: &Config<'_>) -> Result<Running, Failure> {
+        let settings = config.settings.clone();
+        prepare_dir(&settings.data.dir).map_err(|error| Failure::new(error.to_string()))?;
+        let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(error.to_string()))?);
+        let observed = Arc::clone(&metrics);
+        let on_commit = Arc::new(move |time, _| observed.committed(time));
+        let state = runtime.block_on(State::open(&settings, Some(on_commit)))?;
+        let clock = Arc::new(SystemClock);
+        let start = Start { settings, chain: &config.chain, registry: &self.registry, clock, state, metrics };
+        Running::start(start).map_err(|error| match error {
+            StartError::Chain(error) => config.refuse(&error).into(),
+            other => other.into(),
+        })
+    }
+}
+
+impl Host for Program {
+    fn serve(&self, file: &ConfigFile, out: &mut dyn Write) -> Result<(), Failure> {
+        let config = file.load()?;
+        start_log(&config.settings.log).map_err(|error| Failure::new(error.to_string()))?;
+        let runtime = runtime()?;
+        let running = self.start(&runtime, &config)?;
+        if let Some(path) = running.state().created_key() {
+            writeln!(out, "A new root key was made: {}", path.display())?;
+            writeln!(out, "Back it up apart from the store: without it the store cannot be opened again.")?;
+        }
+        for address in running.addresses() {
+            writeln!(out, "listening on http://{address}")?;
+        }
+        if let Some(address) = running.operations() {
+            writeln!(out, "metrics and health on http://{address}")?;
+        }
+        out.flush()?;
+        runtime.block_on(signals::run(running));
+        Ok(())
+    }
+
+    fn demo(&self, args: &DemoArgs, out: &mut dyn Write) -> Result<(), Failure> {
+        demo::run(self, args, out)
+    }
+
+    fn simulate(&self, args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Failure> {
+        simulate::run(args, out)
+    }
+
+    fn build_chain(&self, config: &Config<'_>) -> Result<(), ChainError> {
+        check_chain(&self.registry, &config.chain, &config.settings)
+    }
+}
+
+/// The runtime of whoever waits for signals; the gateway has its own.
+fn runtime() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("main").enable_all().build()?)
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let message = error.to_string();
+        match error {
+            StartError::Open(StoreOpenError::Locked { .. }) => Self::locked(message),
+            _ => Self::new(message),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Signals: SIGTERM and Ctrl-C end in good order, a second Ctrl-C ends at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::server::Running;
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// Ctrl-C and SIGTERM, from now on.
+pub(super) struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Self {
+        let listen =
+            |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to")).ok();
+        Self { interrupt: listen(SignalKind::interrupt()), terminate: listen(SignalKind::terminate()) }
+    }
+
+    /// Returns at the first of them.
+    pub(super) async fn stop(&mut self) {
+        tokio::select! {
+            () = next(&mut self.interrupt) => {}
+            () = next(&mut self.terminate) => {}
+        }
+    }
+
+    /// Does the last work; Ctrl-C ends the process at once.
+    pub(super) async fn last(mut self, work: impl Future<Output = ()>) {
+        tokio::select! {
+            () = work => {}
+            () = next(&mut self.interrupt) => std::process::exit(INTERRUPTED),
+        }
+    }
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets the gateway run until it is told to stop.
+pub(super) async fn run(running: Running) {
+    let mut signals = Signals::listen();
+    signals.stop().await;
+    tracing::info!("stopping: no new requests, streams may finish");
+    signals.last(running.drain()).await;
+}

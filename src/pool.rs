@@ -1,0 +1,79 @@
+//! The pools as requests see them: one snapshot of keys, pools and accounts, and what was learned about each account since.
+//!
+//! The snapshot is replaced as a whole when an operator changes something; a request keeps the parts it started with.
+
+mod affinity;
+mod directory;
+mod health;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use pooler_filter::{AccountId, AccountView, Clock, KeyFacts, KeyId, Keyring, PoolId, PoolView, Secret, Standing};
+
+pub(crate) use self::affinity::AffinityCache;
+pub(crate) use self::directory::{Account, Directory};
+pub(crate) use self::health::{Health, Mark};
+use crate::secrets::{Peppers, parse_pool_key};
+
+/// Keys, pools and accounts, and how the accounts are doing.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    directory: ArcSwap<Directory>,
+    peppers: Peppers,
+    health: Health,
+    clock: Arc<dyn Clock>,
+}
+
+impl Pool {
+    pub(crate) fn new(directory: Directory, peppers: Peppers, health: Health, clock: Arc<dyn Clock>) -> Self {
+        Self { directory: ArcSwap::from_pointee(directory), peppers, health, clock }
+    }
+
+    /// Replaces the snapshot.
+    pub(crate) fn replace(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
+    }
+
+    /// The account, if it still exists.
+    pub(crate) fn account(&self, id: AccountId) -> Option<Arc<Account>> {
+        self.directory.load().account(id)
+    }
+
+    /// All accounts.
+    pub(crate) fn all_accounts(&self) -> Vec<Arc<Account>> {
+        self.directory.load().accounts().cloned().collect()
+    }
+
+    /// What is known about the accounts' behaviour.
+    pub(crate) const fn health(&self) -> &Health {
+        &self.health
+    }
+}
+
+impl Keyring for Pool {
+    fn verify(&self, presented: &Secret) -> Option<Arc<KeyFacts>> {
+        let directory = self.directory.load();
+        let parsed = parse_pool_key(presented.expose());
+        let (id, secret) = parsed.as_ref().map_or((None, ""), |(id, secret)| (Some(id), *secret));
+        let known = id.and_then(|id| directory.key(id));
+        // The same work for a known and an unknown key, so that time tells nothing.
+        let right = self.peppers.verify(secret, known.map(|key| (&key.digest, key.pepper_id.as_str())));
+        known.filter(|_| right).map(|key| Arc::clone(&key.facts))
+    }
+}
+
+impl PoolView for Pool {
+    fn accounts(&self, pool: PoolId, key: &KeyId, model: &str) -> Vec<AccountView> {
+        let now = self.clock.now();
+        let view = |account: &Arc<Account>| AccountView {
+            account: account.id,
+            label: Arc::clone(&account.label),
+            standing: if account.routes() { self.health.standing(account.id, now) } else { Standing::Unready },
+            demoted: self
+                .health
+                .is_demoted(&Mark { pool, key: key.clone(), model: model.into(), account: account.id }, now),
+        };
+        self.directory.load().assigned(pool).iter().map(view).collect()
+    }
+}

@@ -1,0 +1,329 @@
+//! A request's way, in order, on one screen: head, route, chain down, body, chain down, dispatch, chain up, reply, finish.
+
+mod admission;
+mod body;
+mod budget;
+mod dispatch;
+mod downstream;
+mod finish;
+mod frames;
+mod intake;
+mod path;
+mod reply;
+pub mod route;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use http::{HeaderMap, Method};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+use pooler_filter::sse::Limits as BlockLimits;
+use pooler_filter::{
+    AttemptResult, Body, Chain, Clock, Exchange, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
+    UpstreamRequest,
+};
+
+use self::admission::Bulkhead;
+use self::budget::Budget;
+use self::dispatch::{Attempts, Committed, Walk, Want};
+use self::downstream::{Downstream, Gone};
+use self::intake::Arrival;
+use self::reply::{Relay, Relayed};
+use self::route::Handler;
+use self::upstream::Frozen;
+use crate::accounts::Accounts;
+use crate::client::Client;
+use crate::config::Settings;
+use crate::endpoints::Endpoints;
+use crate::pool::Pool;
+use crate::server::Lifecycle;
+use crate::telemetry::Metrics;
+
+/// How long the rest of a refused body is read, so that the client gets to see the refusal.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The gateway: everything that a request meets.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) chain: Chain,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    budget: Budget,
+    http: Bulkhead,
+    streams: Bulkhead,
+}
+
+/// What [`Gateway`] is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) chain: Chain,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+}
+
+/// How serving ended, for the ledger.
+struct Ended {
+    kind: OutcomeKind,
+    code: Option<pooler_filter::Code>,
+}
+
+/// Why serving stopped before its end.
+enum Stop {
+    Refused(Reject),
+    Gone,
+}
+
+impl From<Reject> for Stop {
+    fn from(reject: Reject) -> Self {
+        Self::Refused(reject)
+    }
+}
+
+impl From<Gone> for Stop {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle } = parts;
+        let limits = &settings.limits;
+        let budget = Budget::new(limits.body_memory, limits.body_memory_wait);
+        let (http, streams) = (Bulkhead::new(&limits.admission.http), Bulkhead::new(&limits.admission.stream));
+        Self { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle, budget, http, streams }
+    }
+
+    /// Whether a chain can serve proxied routes at all.
+    pub(crate) fn check_chain(chain: &Chain) -> Result<(), String> {
+        if chain.provides(Plan::NAME) {
+            return Ok(());
+        }
+        Err(format!("the chain needs a filter that provides `{}`", Plan::NAME))
+    }
+
+    fn block_limits(&self) -> BlockLimits {
+        let upstream = &self.settings.upstream;
+        BlockLimits { ordinary: upstream.max_block, terminal: upstream.max_terminal_block }
+    }
+
+    /// One request, from its head to its end.
+    async fn exchange(&self, down: &mut Downstream, cx: &mut Exchange) {
+        let mut reached = Reached::default();
+        let attempts = Attempts::default();
+        let ended = match self.serve(down, cx, &mut reached, &attempts).await {
+            Ok(ended) => ended,
+            Err(Stop::Gone) => {
+                attempts.end(self, AttemptResult::Cancelled, None);
+                Ended { kind: OutcomeKind::Cancelled, code: None }
+            }
+            Err(Stop::Refused(reject)) => {
+                if let Some(source) = &reject.source {
+                    tracing::warn!(request_id = %cx.id(), error = %reject, %source, "refused");
+                }
+                let tried = !attempts.reports().is_empty();
+                let told = reply::refuse(down, &reject).await;
+                let kind = if told.is_ok() { finish::refused(tried) } else { OutcomeKind::Cancelled };
+                Ended { kind, code: reject.code }
+            }
+        };
+        let mut outcome = Outcome::new(ended.kind, 0);
+        outcome.code = ended.code;
+        outcome.attempts = attempts.reports();
+        finish::finish(&self.chain, &self.metrics, down, cx, reached, outcome).await;
+    }
+
+    async fn serve(
+        &self,
+        down: &mut Downstream,
+        cx: &mut Exchange,
+        reached: &mut Reached,
+        attempts: &Attempts,
+    ) -> Result<Ended, Stop> {
+        let found = route::find(&cx.head().method, &cx.head().path)?;
+        cx.put(found.route)?;
+        if let Flow::Reply(reply) = self.chain.request_headers(cx, reached).await? {
+            reply::local(down, reply).await?;
+            return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
+        }
+        match found.handler {
+            Handler::Local => {
+                let answer = self.endpoints.answer(cx)?;
+                reply::local(down, answer).await?;
+                Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
+            }
+            Handler::Proxy => self.proxy(down, cx, attempts).await,
+            // The chain refuses them; without a gate in it nothing is served there either.
+            Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
+        }
+    }
+
+    async fn proxy(&self, down: &mut Downstream, cx: &mut Exchange, attempts: &Attempts) -> Result<Ended, Stop> {
+        intake::check_accept(cx.head())?;
+        let mut room = self.budget.open();
+        let json = body::read_json(&mut down.session, &self.settings.limits, &mut room).await?;
+        let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
+        let _place = if streams { self.streams.enter() } else { self.http.enter() }.await?;
+        let mut request = UpstreamRequest {
+            method: Method::POST,
+            path: cx.head().path.clone(),
+            headers: HeaderMap::new(),
+            body: Body::Json(json),
+        };
+        if let Flow::Reply(reply) = self.chain.request_body(&mut request, cx).await? {
+            reply::local(down, reply).await?;
+            return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
+        }
+        let walk = Walk::new(self, Frozen::from(request), cx)?;
+        let won = self.dispatch(&walk, down, cx, attempts).await?;
+        drop(walk);
+        drop(room);
+        self.relay(won, down, cx, attempts).await
+    }
+
+    /// Walks the plan while the client is watched; a stream that stays silent for too long is committed with a comment.
+    async fn dispatch(
+        &self,
+        walk: &Walk<'_>,
+        down: &mut Downstream,
+        cx: &Exchange,
+        attempts: &Attempts,
+    ) -> Result<Result<Committed, Reject>, Stop> {
+        let mut running = std::pin::pin!(walk.run(attempts));
+        let mut quiet = (walk.want() == Want::Stream).then_some(self.settings.commit.silent);
+        loop {
+            let silence = async {
+                match quiet {
+                    Some(quiet) => tokio::time::sleep(quiet).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                won = &mut running => return Ok(won),
+                gone = down.gone() => return Err(gone.into()),
+                () = silence => {
+                    if down.status().is_none() {
+                        reply::counted(cx).await?;
+                        reply::silent_head(down).await?;
+                    } else {
+                        reply::comment(down).await?;
+                    }
+                    quiet = self.settings.sse.keep_alive;
+                }
+            }
+        }
+    }
+
+    async fn relay(
+        &self,
+        won: Result<Committed, Reject>,
+        down: &mut Downstream,
+        cx: &mut Exchange,
+        attempts: &Attempts,
+    ) -> Result<Ended, Stop> {
+        let (relayed, mark) = match won {
+            Ok(Committed { served, answer, mark }) => {
+                cx.put(served)?;
+                (Relay { gateway: self, down, cx }.answer(answer).await, Some(mark))
+            }
+            Err(reject) => (Relay { gateway: self, down, cx }.failure(reject).await, None),
+        };
+        let health = self.pool.health();
+        let (result, ended) = match relayed {
+            Relayed::Done(OutcomeKind::Succeeded, _) => {
+                mark.iter().for_each(|mark| health.succeeded(mark));
+                (AttemptResult::Served, Ok(Ended { kind: OutcomeKind::Succeeded, code: None }))
+            }
+            Relayed::Done(kind, code) => {
+                mark.into_iter().for_each(|mark| health.failed(mark, self.clock.now()));
+                (AttemptResult::FailedAfterCommit, Ok(Ended { kind, code }))
+            }
+            Relayed::Gone => (AttemptResult::Cancelled, Err(Stop::Gone)),
+            Relayed::Refused(reject) => (AttemptResult::Invalid, Err(Stop::Refused(reject))),
+        };
+        attempts.end(self, result, None);
+        ended
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Gateway {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let (limits, gateway) = (&self.settings.limits, &self.settings.gateway);
+        let mut stopping = shutdown.clone();
+        let arrival = tokio::select! {
+            biased;
+            arrival = intake::read_head(&mut session, limits.head_timeout, gateway.keep_alive) => arrival,
+            _ = stopping.wait_for(|stop| *stop) => return None,
+        };
+        let _busy = self.lifecycle.enter(&self.metrics);
+        let since = Instant::now();
+        match arrival {
+            Arrival::Nothing => return None,
+            Arrival::Refused(reject) => {
+                refuse_head(&mut session, &reject).await;
+                return None;
+            }
+            Arrival::Request => {}
+        }
+        session.set_keepalive(if *shutdown.borrow() { None } else { Some(gateway.keep_alive.as_secs()) });
+        session.set_pipelining_enabled(true);
+        session.set_write_timeout(Some(gateway.write_timeout));
+        session.set_total_drain_timeout(Some(DRAIN));
+        let mut cx = intake::exchange(&session, self.clock.now());
+        let mut down = Downstream::new(session, cx.id(), since);
+        self.exchange(&mut down, &mut cx).await;
+        finish_session(down).await
+    }
+}
+
+/// Gives the connection back for the next request, unless the answer broke off.
+async fn finish_session(down: Downstream) -> Option<ReusedHttpStream> {
+    let finished = down.is_finished();
+    let mut session = down.session;
+    if !finished {
+        session.shutdown().await;
+        return None;
+    }
+    let settings = HttpPersistentSettings::for_session(&session);
+    let reusable = session.finish().await.ok().flatten()?;
+    Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+}
+
+/// A refusal of something that never became a request: there is no exchange, so it has no id but a new one.
+async fn refuse_head(session: &mut ServerSession, reject: &Reject) {
+    let body = bytes::Bytes::from(reject.envelope());
+    let head = pingora_http::ResponseHeader::build(reject.status(), Some(4)).and_then(|mut head| {
+        head.insert_header(http::header::CONTENT_TYPE, "application/json")?;
+        head.insert_header(http::header::CONTENT_LENGTH, body.len())?;
+        head.insert_header("x-request-id", pooler_filter::RequestId::generate().to_string())?;
+        Ok(head)
+    });
+    if let Ok(head) = head
+        && session.write_error_response(head, body).await.is_err()
+    {
+        tracing::debug!("the client of a refused head is gone");
+    }
+    session.shutdown().await;
+}

@@ -1,0 +1,252 @@
+//! Walks the plan: one attempt per account, the next one only while nothing is committed to the client (docs/routing.md, Attempts).
+
+mod attempt;
+mod hold;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pooler_filter::codex::{Failure, Verdict, sentence};
+use pooler_filter::{
+    AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _, Principal, Reject,
+    RejectKind, Served, Standing,
+};
+
+pub(crate) use self::attempt::{Answer, Source};
+use self::attempt::{Lost, Tried};
+pub(crate) use self::hold::failure_in;
+use super::Gateway;
+use super::upstream::Frozen;
+use crate::accounts::{Credential, RefreshReason};
+use crate::pool::{Account, Mark};
+
+/// How the client wants its answer; decides what may be held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// As a stream.
+    Stream,
+    /// In one piece: nothing is sent before the end, so everything may be tried again until then.
+    Whole,
+}
+
+/// Every try so far. It outlives a walk that is given up because the client left.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    ended: Mutex<Vec<AttemptReport>>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    candidate: Candidate,
+    since: Instant,
+}
+
+/// An answer that is committed to the client, and who gave it.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) served: Served,
+    pub(crate) answer: Answer,
+    pub(crate) mark: Mark,
+}
+
+/// What a walk needs to know of the request.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    gateway: &'a Gateway,
+    plan: Vec<Candidate>,
+    pool: PoolId,
+    key: KeyId,
+    model: Box<str>,
+    want: Want,
+    input_file: bool,
+    context_window: Option<u64>,
+    request: Frozen,
+}
+
+impl<'a> Walk<'a> {
+    /// Takes from the exchange what the walk needs, so that the exchange is free meanwhile.
+    pub(crate) fn new(gateway: &'a Gateway, request: Frozen, cx: &Exchange) -> Result<Self, Reject> {
+        let intent = cx.require::<Intent>()?;
+        let principal = cx.require::<Principal>()?;
+        Ok(Self {
+            gateway,
+            plan: cx.require::<Plan>()?.0.clone(),
+            pool: principal.0.pool.id,
+            key: principal.0.id.clone(),
+            model: intent.model.as_str().into(),
+            want: if intent.stream { Want::Stream } else { Want::Whole },
+            input_file: intent.input_file,
+            context_window: intent.context_window,
+            request,
+        })
+    }
+
+    pub(crate) const fn want(&self) -> Want {
+        self.want
+    }
+
+    /// Tries the candidates in order. An error is final: no candidate is left, or none would do better.
+    pub(crate) async fn run(&self, attempts: &Attempts) -> Result<Committed, Reject> {
+        let mut last = None;
+        for candidate in &self.plan {
+            match self.candidate(candidate, attempts).await {
+                Ok(committed) => return Ok(committed),
+                Err(lost) if lost.verdict == Verdict::Final => return Err(self.reject(lost)),
+                Err(lost) => last = Some(lost),
+            }
+        }
+        Err(last.map_or_else(
+            || no_backend("the plan was empty"),
+            |lost| self.exhausted().unwrap_or_else(|| self.reject(lost)),
+        ))
+    }
+
+    /// One account: a refused token is refreshed once and the account tried once more (docs/decisions.md, R1).
+    async fn candidate(&self, candidate: &Candidate, attempts: &Attempts) -> Result<Committed, Lost> {
+        let Some(account) = self.gateway.pool.account(candidate.account) else {
+            return Err(Lost::unauthorized("the account was removed"));
+        };
+        let mut credential = self.usable_credential(&account).await?;
+        let mut lost = match self.once(candidate, &account, &credential, attempts).await {
+            Ok(committed) => return Ok(committed),
+            Err(lost) => lost,
+        };
+        if lost.verdict == Verdict::Refresh {
+            let refreshed =
+                self.gateway.accounts.refresh(&account, credential.version, RefreshReason::UnauthorizedRecovery);
+            match refreshed.await {
+                Ok(fresh) => {
+                    credential = fresh;
+                    match self.once(candidate, &account, &credential, attempts).await {
+                        Ok(committed) => return Ok(committed),
+                        Err(again) => lost = again,
+                    }
+                }
+                Err(error) => tracing::warn!(account = %account.label, %error, "no retry after a refused token"),
+            }
+        }
+        self.learn(&lost, self.mark(candidate));
+        Err(lost)
+    }
+
+    /// The token in memory; one that has ended is refreshed first.
+    async fn usable_credential(&self, account: &Arc<Account>) -> Result<Arc<Credential>, Lost> {
+        let accounts = &self.gateway.accounts;
+        let Some(credential) = accounts.credential(account.id) else {
+            return Err(Lost::unauthorized("the account has no token"));
+        };
+        if !accounts.is_expired(&credential) {
+            return Ok(credential);
+        }
+        let refreshed = accounts.refresh(account, credential.version, RefreshReason::ProactiveExpiry).await;
+        refreshed.map_err(|error| Lost::unauthorized(error.to_string()))
+    }
+
+    async fn once(
+        &self,
+        candidate: &Candidate,
+        account: &Account,
+        credential: &Credential,
+        attempts: &Attempts,
+    ) -> Result<Committed, Lost> {
+        let number = attempts.begin(candidate);
+        let call = self.request.call(account, credential);
+        let tried = Tried { gateway: self.gateway, want: self.want };
+        match tried.run(&account.endpoint, &call).await {
+            Ok(answer) => {
+                let served =
+                    Served { account: candidate.account, label: Arc::clone(&candidate.label), attempt: number };
+                Ok(Committed { served, answer, mark: self.mark(candidate) })
+            }
+            Err(lost) => {
+                attempts.end(self.gateway, lost.result, lost.failure.as_ref());
+                Err(lost)
+            }
+        }
+    }
+
+    fn mark(&self, candidate: &Candidate) -> Mark {
+        let (pool, key, model) = (self.pool, self.key.clone(), self.model.clone());
+        Mark { pool, key, model, account: candidate.account }
+    }
+
+    /// Only what says something about the account counts against it.
+    fn learn(&self, lost: &Lost, mark: Mark) {
+        let now = self.gateway.clock.now();
+        if let Some(failure) = lost.failure.as_ref().filter(|f| f.is_usage_limit()) {
+            self.gateway.pool.health().exhausted(mark.account, failure.resets_at, now);
+        }
+        if lost.verdict != Verdict::Final {
+            self.gateway.pool.health().failed(mark, now);
+        }
+    }
+
+    /// The answer when every account that could serve has used up its quota.
+    fn exhausted(&self) -> Option<Reject> {
+        let views = self.gateway.pool.accounts(self.pool, &self.key, &self.model);
+        let mut resets = Vec::new();
+        for view in views.iter().filter(|v| v.standing != Standing::Unready) {
+            match view.standing {
+                Standing::Exhausted(reset) => resets.push(reset),
+                Standing::Ready | Standing::Unready => return None,
+            }
+        }
+        let first = resets.iter().flatten().min().copied();
+        (!resets.is_empty()).then(|| Reject::quota_exhausted(first, self.gateway.clock.now()))
+    }
+
+    fn reject(&self, lost: Lost) -> Reject {
+        let reject = match (lost.reject, lost.failure) {
+            (Some(reject), _) => reject,
+            (None, Some(failure)) => self.public(&failure),
+            (None, None) => no_backend("no account could be used"),
+        };
+        match lost.why {
+            Some(why) if reject.source.is_none() => reject.because(why),
+            Some(_) | None => reject,
+        }
+    }
+
+    fn public(&self, failure: &Failure) -> Reject {
+        if failure.verdict() == Verdict::Refresh {
+            return no_backend("the upstream refuses the token of the account");
+        }
+        failure.public_reject(self.input_file, self.context_window)
+    }
+}
+
+fn no_backend(why: &'static str) -> Reject {
+    let code = "no_eligible_backend";
+    Reject::new(RejectKind::Unavailable, code, sentence(code, Default::default())).because(why)
+}
+
+impl Attempts {
+    fn begin(&self, candidate: &Candidate) -> u32 {
+        *self.running.lock() = Some(Running { candidate: candidate.clone(), since: Instant::now() });
+        u32::try_from(self.ended.lock().len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// The attempt that runs has ended so.
+    pub(crate) fn end(&self, gateway: &Gateway, result: AttemptResult, failure: Option<&Failure>) {
+        let Some(running) = self.running.lock().take() else { return };
+        let mut ended = self.ended.lock();
+        let report = AttemptReport {
+            number: u32::try_from(ended.len()).unwrap_or(u32::MAX).saturating_add(1),
+            account: running.candidate.account,
+            label: running.candidate.label,
+            result,
+            upstream_status: failure.and_then(|f| f.status),
+            code: failure.and_then(|f| f.code.clone()),
+            latency: running.since.elapsed(),
+        };
+        gateway.metrics.attempted(&report);
+        ended.push(report);
+    }
+
+    /// All tries, in order.
+    pub(crate) fn reports(&self) -> Vec<AttemptReport> {
+        self.ended.lock().clone()
+    }
+}

@@ -1,0 +1,67 @@
+//! Chunks of an answer become frames, one block at a time.
+
+use bytes::{Bytes, BytesMut};
+use pooler_filter::codex::EventKind;
+use pooler_filter::json::Json;
+use pooler_filter::sse::{BlockTooLarge, Framer, Limits};
+use pooler_filter::{Frame, Reject};
+
+/// What an event is; none for comments, for data that is no JSON object, and when label and `type` disagree. The data is looked into only
+/// when the label alone does not tell, or when the event would end the response.
+pub(crate) fn kind_of(frame: &Frame) -> Option<EventKind> {
+    if frame.data().is_empty() {
+        return None;
+    }
+    let label = frame.name().map(str::trim).filter(|name| !name.is_empty());
+    if let Some(kind) = label.map(EventKind::of).filter(|kind| !kind.is_terminal()) {
+        return Some(kind);
+    }
+    let json = Json::parse(frame.data().clone()).ok()?;
+    let root = json.root();
+    let Some(given) = root.get("type").and_then(|t| t.as_str()) else {
+        // The old form of a final response: the bare object.
+        return root.get("id").map(|_| EventKind::Completed);
+    };
+    label.is_none_or(|label| label == given).then(|| EventKind::of(&given))
+}
+
+/// The blocks of one answer, with a name for what cannot be framed.
+#[derive(Debug)]
+pub(crate) struct Blocks(Framer);
+
+impl Blocks {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(Framer::new(limits))
+    }
+
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.0.push(chunk);
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, BlockTooLarge> {
+        Ok(self.0.next_block()?.map(Frame::from_block))
+    }
+
+    /// Whether a comment would now fall into the middle of a block.
+    pub(crate) fn has_partial(&self) -> bool {
+        self.0.has_partial()
+    }
+}
+
+/// Frames as bytes for the client, in one piece; a single one without a copy.
+pub(crate) fn to_bytes(frames: &mut Vec<Frame>) -> Bytes {
+    if frames.len() == 1 {
+        return frames.drain(..).next().map_or_else(Bytes::new, |frame| frame.to_bytes());
+    }
+    let mut out = BytesMut::with_capacity(frames.iter().map(Frame::wire_len).sum());
+    for frame in frames.drain(..) {
+        frame.write_to(&mut out);
+    }
+    out.freeze()
+}
+
+/// The answer of the upstream is larger than what is collected.
+pub(crate) fn response_too_large() -> Reject {
+    let message = pooler_filter::codex::sentence("upstream_response_too_large", Default::default());
+    Reject::new(pooler_filter::RejectKind::BadGateway, "upstream_response_too_large", message)
+}

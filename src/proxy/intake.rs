@@ -1,0 +1,110 @@
+//! A session becomes an exchange: the head is read under a deadline, and the credential is taken out of it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, header};
+use pingora_core::protocols::http::ServerSession;
+use pingora_error::ErrorType;
+use pooler_filter::{Connection, Exchange, Reject, RejectKind, RequestHead, RequestId, Secret, Timestamp};
+use tokio::time::timeout;
+
+/// What came over a connection.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A request.
+    Request,
+    /// Nothing: the client closed, or was silent for too long between two requests.
+    Nothing,
+    /// Something that is no request.
+    Refused(Reject),
+}
+
+/// Waits for the head of the next request. `idle`: how long a connection that served a request before may be silent; a new one must have
+/// sent its head within `head`.
+pub(crate) async fn read_head(session: &mut ServerSession, head: Duration, idle: Duration) -> Arrival {
+    let reused = session.get_keepalive().is_some();
+    let limit = if reused { idle + head } else { head };
+    match timeout(limit, session.read_request()).await {
+        Ok(Ok(true)) => Arrival::Request,
+        Ok(Ok(false)) => Arrival::Nothing,
+        Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+            Arrival::Refused(Reject::invalid("request head is invalid").because(error.to_string()))
+        }
+        Ok(Err(_)) => Arrival::Nothing,
+        Err(_) => Arrival::Refused(Reject::new(
+            RejectKind::Timeout,
+            "request_timeout",
+            "request head was not received in time",
+        )),
+    }
+}
+
+/// The exchange of the request that was read.
+pub(crate) fn exchange(session: &ServerSession, now: Timestamp) -> Exchange {
+    let given = session.req_header();
+    let mut headers = HeaderMap::with_capacity(given.headers.len());
+    for (name, value) in &given.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    let credential =
+        headers.remove(header::AUTHORIZATION).map(|value| Secret::new(String::from_utf8_lossy(value.as_bytes())));
+    let head = RequestHead {
+        method: given.method.clone(),
+        path: given.uri.path().to_owned(),
+        query: given.uri.query().unwrap_or_default().to_owned(),
+        headers,
+    };
+    let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    Exchange::new(RequestId::generate(), head, Connection { client, received_at: now }, credential)
+}
+
+/// Whether the client takes one of our media types (docs/v1.md, Body errors).
+pub(crate) fn check_accept(head: &RequestHead) -> Result<(), Reject> {
+    let mut given = head.headers.get_all(header::ACCEPT).iter().peekable();
+    if given.peek().is_none() {
+        return Ok(());
+    }
+    let takes = |range: &str| {
+        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let kind = parts.next().unwrap_or_default();
+        let refused = parts.any(|p| p.strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q <= 0.0)));
+        !refused
+            && matches!(kind.as_str(), "*/*" | "application/*" | "application/json" | "text/*" | "text/event-stream")
+    };
+    if given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(takes) {
+        return Ok(());
+    }
+    let message = "this route answers with application/json or text/event-stream";
+    Err(Reject::new(RejectKind::NotAcceptable, "not_acceptable", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(values: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::ACCEPT, value.parse().unwrap());
+        }
+        let head = RequestHead { method: http::Method::GET, path: "/".into(), query: String::new(), headers };
+        check_accept(&head).is_ok()
+    }
+
+    #[test]
+    fn a_client_that_takes_neither_json_nor_events_is_refused() {
+        for ok in [
+            &[][..],
+            &["*/*"],
+            &["text/html, application/json;q=0.5"],
+            &["text/event-stream"],
+            &["TEXT/*"],
+            &["a/b", "application/*"],
+        ] {
+            assert!(accepts(ok), "{ok:?}");
+        }
+        for refused in [&["text/html"][..], &["image/*, text/plain"], &["application/json;q=0"], &[""]] {
+            assert!(!accepts(refused), "{refused:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The one table of endpoints: method and path to what happens there (docs/v1.md, Routes).
+
+use std::borrow::Cow;
+
+use http::{HeaderValue, Method, header};
+use pooler_filter::{Operation, Reject, RejectKind, Route, Surface};
+
+use super::path::Segments;
+
+/// Who handles a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// Answered here, without an upstream.
+    Local,
+    /// Sent upstream.
+    Proxy,
+    /// Refused with `unsupported_endpoint`, for ever.
+    Refuse,
+    /// Supported by the protocol, but not built yet: refused in the same way.
+    Planned,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Method.
+    pub method: &'static str,
+    /// Path; `:id` stands for one segment, a last `*` for any rest.
+    pub path: &'static str,
+    /// Method and path, the name in logs, metrics and the ledger.
+    pub name: &'static str,
+    /// Who handles it.
+    pub handler: Handler,
+    operation: Operation,
+    images: bool,
+}
+
+macro_rules! row {
+    ($method:literal $path:literal $handler:ident $operation:ident) => {
+        row!($method $path $handler $operation false)
+    };
+    ($method:literal $path:literal $handler:ident $operation:ident images) => {
+        row!($method $path $handler $operation true)
+    };
+    ($method:literal $path:literal $handler:ident $operation:ident $images:literal) => {
+        Row {
+            method: $method,
+            path: $path,
+            name: concat!($method, " ", $path),
+            handler: Handler::$handler,
+            operation: Operation::$operation,
+            images: $images,
+        }
+    };
+}
+
+/// Every route there is. The first row that fits wins.
+pub const ROUTES: &[Row] = &[
+    row!("GET" "/v1/models" Local ListModels),
+    row!("GET" "/v1/models/:id" Planned Unsupported),
+    row!("POST" "/v1/responses" Proxy Responses),
+    row!("GET" "/v1/responses" Planned Unsupported),
+    row!("POST" "/v1/responses/compact" Planned Unsupported),
+    row!("POST" "/v1/chat/completions" Planned Unsupported),
+    row!("GET" "/v1/usage" Planned Unsupported),
+    row!("GET" "/v1/files" Planned Unsupported),
+    row!("POST" "/v1/files" Planned Unsupported),
+    row!("GET" "/v1/files/:id" Planned Unsupported),
+    row!("GET" "/v1/files/:id/content" Planned Unsupported),
+    row!("DELETE" "/v1/files/:id" Planned Unsupported),
+    row!("POST" "/v1/audio/transcriptions" Planned Unsupported),
+    row!("POST" "/v1/images/generations" Planned Unsupported images),
+    row!("POST" "/v1/images/edits" Planned Unsupported images),
+    row!("POST" "/v1/images/variations" Refuse Unsupported),
+    row!("POST" "/v1/content_provenance_checks" Refuse Unsupported),
+    row!("POST" "/v1/embeddings" Refuse Unsupported),
+    row!("POST" "/v1/batches" Refuse Unsupported),
+    row!("POST" "/v1/moderations" Refuse Unsupported),
+    row!("POST" "/v1/fine_tuning/jobs" Refuse Unsupported),
+    row!("GET" "/v1/responses/:id" Refuse Unsupported),
+    row!("POST" "/v1/responses/:id/cancel" Refuse Unsupported),
+    row!("DELETE" "/v1/responses/:id" Refuse Unsupported),
+    row!("GET" "/backend-api/codex/models" Planned Unsupported),
+    row!("GET" "/backend-api/codex/v1/models" Planned Unsupported),
+    row!("POST" "/backend-api/codex/responses" Planned Unsupported),
+    row!("POST" "/backend-api/codex/v1/responses" Planned Unsupported),
+    row!("GET" "/backend-api/codex/responses" Planned Unsupported),
+    row!("GET" "/backend-api/codex/v1/responses" Planned Unsupported),
+    row!("POST" "/backend-api/codex/responses/compact" Planned Unsupported),
+    row!("POST" "/backend-api/codex/v1/responses/compact" Planned Unsupported),
+    row!("POST" "/backend-api/codex/v1/chat/completions" Planned Unsupported),
+    row!("POST" "/backend-api/codex/images/generations" Planned Unsupported images),
+    row!("POST" "/backend-api/codex/images/edits" Planned Unsupported images),
+    row!("POST" "/backend-api/transcribe" Planned Unsupported),
+    row!("POST" "/backend-api/files" Planned Unsupported),
+    row!("POST" "/backend-api/files/:id/uploaded" Planned Unsupported),
+    row!("GET" "/api/codex/usage" Planned Unsupported),
+    row!("GET" "/wham/usage" Planned Unsupported),
+    row!("GET" "/backend-api/wham/usage" Planned Unsupported),
+];
+
+/// What is under `/v1` and not in the table, or asked with another method (docs/decisions.md, S14).
+const UNKNOWN_V1: Row = row!("*" "/v1/*" Refuse Unsupported);
+
+/// A route that was found, with the facts for the chain.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// Who handles it.
+    pub handler: Handler,
+    /// The slot.
+    pub route: Route,
+}
+
+impl Row {
+    fn surface(&self) -> Surface {
+        if self.path.starts_with("/v1/") { Surface::V1 } else { Surface::Native }
+    }
+
+    fn fits(&self, segments: &[Cow<'_, str>]) -> bool {
+        let mut wanted = self.path.split('/').skip(1);
+        let mut given = segments.iter();
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(":id"), Some(id)) if !id.is_empty() => {}
+                (Some(name), Some(segment)) if name == segment => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn found(&self) -> Found {
+        let route = Route { name: self.name, operation: self.operation, surface: self.surface(), images: self.images };
+        Found { handler: self.handler, route }
+    }
+}
+
+/// The route of a request. Outside `/v1`, an unknown path is 404 and a wrong method 405; under `/v1` both are a route that is refused
+/// after authentication.
+pub fn find(method: &Method, path: &str) -> Result<Found, Reject> {
+    let segments = Segments::decode(path)?;
+    let rows = || ROUTES.iter().filter(|row| row.fits(segments.as_slice()));
+    if let Some(row) = rows().find(|row| row.method == method.as_str()) {
+        return Ok(row.found());
+    }
+    if segments.as_slice().first().is_some_and(|first| first == "v1") {
+        return Ok(UNKNOWN_V1.found());
+    }
+    let mut allowed: Vec<&str> = rows().map(|row| row.method).collect();
+    allowed.dedup();
+    if allowed.is_empty() {
+        return Err(Reject::new(RejectKind::NotFound, "not_found", "Not Found"));
+    }
+    let reject = Reject::new(RejectKind::MethodNotAllowed, "method_not_allowed", "Method Not Allowed");
+    let allow = HeaderValue::from_str(&allowed.join(", "));
+    Err(match allow {
+        Ok(value) => reject.header(header::ALLOW, value),
+        Err(_) => reject,
+    })
+}
+
+/// The refusal of an endpoint that is not supported (docs/v1.md, Unsupported endpoints).
+pub(crate) fn unsupported() -> Reject {
+    Reject::new(RejectKind::NotFound, "unsupported_endpoint", "Unsupported OpenAI /v1 endpoint")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! Builds the whole gateway and runs it: listeners, services, background work, shutdown.
+//!
+//! Pingora's listening services run on runtimes of ours rather than under its `Server`: that one sleeps its whole grace period at every
+//! SIGTERM and stops all listeners at once, so that nobody could ask `/readyz` while streams drain.
+
+mod background;
+mod ledger;
+mod lifecycle;
+mod listen;
+mod state;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use pingora_core::server::ShutdownWatch;
+use pooler_filter::{Chain, ChainEntry, ChainError, Clock, Observer, Ports, Registry, Unobserved};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+pub(crate) use self::lifecycle::Lifecycle;
+use self::listen::Listener;
+pub use self::state::{StartError, State};
+use crate::accounts::{self, Accounts, RefreshTimes};
+use crate::admin::{self, Backend, BackendParts};
+use crate::client::{Client, ClientOptions};
+use crate::config::Settings;
+use crate::endpoints::{Endpoints, ModelCatalog};
+use crate::operations::Operations;
+use crate::pool::{AffinityCache, Directory, Health, Pool};
+use crate::proxy::{self, Gateway};
+use crate::telemetry::Metrics;
+
+/// Unused upstream connections that are kept.
+const POOLED: usize = 512;
+
+/// A gateway that runs. Dropping it stops it at once; [`Running::drain`] does so in good order.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    operations: Option<SocketAddr>,
+    lifecycle: Arc<Lifecycle>,
+    accepting: watch::Sender<bool>,
+    background: watch::Sender<bool>,
+    state: Arc<State>,
+    backend: Arc<Backend>,
+    work: background::Work,
+    grace: Duration,
+    runtimes: Vec<Runtime>,
+}
+
+/// What a start needs.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// What to run with.
+    pub settings: Settings,
+    /// The filters in order.
+    pub chain: &'a [ChainEntry<'a>],
+    /// The filters that there are.
+    pub registry: &'a Registry,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The open store with its keys.
+    pub state: State,
+    /// The table of metrics, which the store reports to already.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Builds a chain against ports that are never used, to find mistakes.
+///
+/// # Errors
+/// The first mistake, with its place.
+pub fn check_chain(registry: &Registry, entries: &[ChainEntry<'_>], settings: &Settings) -> Result<(), ChainError> {
+    let chain = registry.build_chain(entries, &state::idle_ports(settings), Arc::new(Unobserved))?;
+    usable(&chain, entries)
+}
+
+fn usable(chain: &Chain, entries: &[ChainEntry<'_>]) -> Result<(), ChainError> {
+    Gateway::check_chain(chain).map_err(|reason| ChainError {
+        index: entries.len(),
+        filter: "end of the chain".to_owned(),
+        reason,
+        span: entries.last().map_or(0..0, |entry| entry.span.clone()),
+    })
+}
+
+impl Running {
+    /// Opens the listeners and starts to serve.
+    ///
+    /// # Errors
+    /// A listener cannot be opened, the chain cannot be built, or the store cannot be read.
+    pub fn start(start: Start<'_>) -> Result<Self, StartError> {
+        let Start { settings, chain: entries, registry, clock, state, metrics } = start;
+        let settings = Arc::new(settings);
+        let state = Arc::new(state);
+        let serving = runtime("gateway", settings.gateway.threads.get())?;
+        let helping = runtime("background", 1)?;
+        let lifecycle = Arc::new(Lifecycle::default());
+
+        let client = Client::new(client_options(&settings));
+        let accounts = Arc::new(Accounts::new(accounts_parts(&settings, &state, &client, &clock)?));
+        let health = Health::new(settings.routing.demotion);
+        let pool = Arc::new(Pool::new(Directory::default(), state.peppers(), health, Arc::clone(&clock)));
+        helping.block_on_anywhere(background::reload(&state, &pool, &accounts))?;
+        helping.block_on_anywhere(background::recover(&state, &*clock))?;
+
+        let models = Arc::new(ModelCatalog::new(settings.models.clone(), clock.now().as_secs()));
+        let affinity =
+            AffinityCache::new(settings.routing.affinity_entries, settings.routing.affinity_ttl, Arc::clone(&clock));
+        let ports = Ports {
+            keyring: pool.clone(),
+            pool: pool.clone(),
+            catalog: models.clone(),
+            ledger: Arc::new(ledger::LedgerPort::new(&state, Arc::clone(&clock))),
+            affinity: Arc::new(affinity),
+            clock: Arc::clone(&clock),
+        };
+        let observer: Arc<dyn Observer> = metrics.clone();
+        let chain = registry.build_chain(entries, &ports, observer)?;
+        usable(&chain, entries)?;
+
+        let (accepting, accept_watch) = watch::channel(false);
+        let (background, background_watch) = watch::channel(false);
+        let gateway_listeners = listen::bind_all(&settings.gateway.listen)?;
+        let operations_listener =
+            if settings.operations.enabled { Some(Listener::bind(settings.operations.listen)?) } else { None };
+        let addresses = gateway_listeners.iter().map(Listener::address).collect();
+        let operations = operations_listener.as_ref().map(Listener::address);
+
+        let gateway = Gateway::new(proxy::Parts {
+            settings: Arc::clone(&settings),
+            chain,
+            pool: Arc::clone(&pool),
+            accounts: Arc::clone(&accounts),
+            client,
+            endpoints: Endpoints::new(models),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+            lifecycle: Arc::clone(&lifecycle),
+        });
+        listen::serve(&serving, "gateway", gateway, gateway_listeners, accept_watch);
+        if let Some(listener) = operations_listener {
+            let app = Operations { metrics, lifecycle: Arc::clone(&lifecycle) };
+            listen::serve(&helping, "operations", app, vec![listener], background_watch.clone());
+        }
+        let work = background::Work {
+            state: Arc::clone(&state),
+            pool,
+            accounts,
+            clock,
+            settings: Arc::clone(&settings),
+            reloading: Arc::default(),
+        };
+        let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
+        let socket = admin::Listener::bind(&settings.data.socket(), state.stores())
+            .map_err(|error| StartError::Data(format!("{}: {error}", settings.data.socket().display())))?;
+        work.clone().spawn(&helping, background_watch.clone());
+        helping.spawn(background::administer(socket, Arc::clone(&backend), background_watch));
+        lifecycle.ready();
+        let grace = settings.gateway.shutdown_grace;
+        let runtimes = vec![serving, helping];
+        Ok(Self { addresses, operations, lifecycle, accepting, background, state, backend, work, grace, runtimes })
+    }
+
+    /// The addresses that clients use.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address of metrics and health.
+    #[must_use]
+    pub const fn operations(&self) -> Option<SocketAddr> {
+        self.operations
+    }
+
+    /// The store with its keys.
+    #[must_use]
+    pub const fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Carries out what operators command.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Takes over what was changed in the store past [`Running::backend`].
+    pub async fn reload(&self) {
+        self.work.reload().await;
+    }
+
+    /// Stops accepting, lets streams finish for as long as the configuration allows, flushes the ledger, closes the store.
+    pub async fn drain(mut self) {
+        self.lifecycle.drain();
+        self.accepting.send_replace(true);
+        if tokio::time::timeout(self.grace, self.lifecycle.idle()).await.is_err() {
+            tracing::warn!(in_flight = self.lifecycle.in_flight(), "the grace period is over; what still runs is cut");
+        }
+        if let Err(error) = self.state.stores().ledger.flush().await {
+            tracing::error!(%error, "the ledger could not be flushed");
+        }
+        self.background.send_replace(true);
+        for runtime in self.runtimes.drain(..) {
+            runtime.shutdown_background();
+        }
+        let state = Arc::clone(&self.state);
+        if tokio::task::spawn_blocking(move || state.close()).await.is_err() {
+            tracing::error!("the store could not be closed");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.send_replace(true);
+        self.background.send_replace(true);
+        for runtime in self.runtimes.drain(..) {
+            // Waiting is not possible where this may run: inside another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Watches for the end, in the form that Pingora wants.
+type Stop = ShutdownWatch;
+
+fn runtime(name: &str, threads: usize) -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)
+}
+
+/// Runs a future to its end from anywhere, also from within another runtime.
+trait BlockOnAnywhere {
+    fn block_on_anywhere<T: Send>(&self, future: impl Future<Output = T> + Send) -> T;
+}
+
+impl BlockOnAnywhere for Runtime {
+    fn block_on_anywhere<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| self.block_on(future));
+            match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
+
+fn client_options(settings: &Settings) -> ClientOptions {
+    let upstream = &settings.upstream;
+    ClientOptions {
+        connect_timeout: upstream.connect_timeout,
+        idle_timeout: upstream.idle_timeout,
+        pool_idle: upstream.pool_idle,
+        pool_size: POOLED,
+        resolve_ttl: upstream.resolve_ttl,
+    }
+}
+
+fn backend_parts(settings: &Settings, state: &State, work: &background::Work) -> BackendParts {
+    BackendParts {
+        stores: state.stores().clone(),
+        sealer: state.sealer(),
+        peppers: state.peppers(),
+        origin: settings.accounts.origin.clone(),
+        issuer: settings.accounts.issuer.clone(),
+        clock: Arc::clone(&work.clock),
+        on_change: Arc::new(work.clone()),
+    }
+}
+
+fn accounts_parts(
+    settings: &Settings,
+    state: &Arc<State>,
+    client: &Arc<Client>,
+    clock: &Arc<dyn Clock>,
+) -> Result<accounts::Parts, StartError> {
+    let user_agent = HeaderValue::from_str(&settings.upstream.user_agent)
+        .map_err(|_| StartError::Setting("upstream.user_agent is not a valid header value".to_owned()))?;
+    let times = RefreshTimes {
+        skew: settings.accounts.refresh_skew,
+        jitter: settings.accounts.refresh_jitter,
+        timeout: settings.accounts.refresh_timeout,
+    };
+    Ok(accounts::Parts {
+        tokens: Arc::clone(&state.stores().tokens),
+        sealer: state.sealer(),
+        client: Arc::clone(client),
+        clock: Arc::clone(clock),
+        times,
+        user_agent,
+    })
+}

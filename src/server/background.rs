@@ -1,0 +1,152 @@
+//! Work beside requests: taking over what operators change, refreshing tokens before they end, throwing away old rows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pooler_filter::{AccountId, Clock, async_trait};
+use tokio::runtime::Runtime;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::{StartError, State, Stop};
+use crate::accounts::{Accounts, RefreshReason};
+use crate::admin::{self, Backend, OnChange};
+use crate::config::Settings;
+use crate::pool::{Account, Directory, Pool};
+use crate::store::Rev;
+
+/// How often tokens are looked at.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How often old rows are thrown away.
+const PRUNE: Duration = Duration::from_secs(60 * 60);
+/// Pauses after failed refreshes: from here, doubled each time, up to there.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// Takes over what stands in the store now.
+pub(super) async fn reload(state: &State, pool: &Pool, accounts: &Accounts) -> Result<(), StartError> {
+    let snapshot = state.stores().control.load().await?;
+    let directory = Directory::from(&snapshot);
+    let all: Vec<Arc<Account>> = directory.accounts().cloned().collect();
+    accounts.load(&all).await;
+    tracing::info!(rev = directory.rev(), accounts = all.len(), "the configuration of pools is taken over");
+    pool.replace(directory);
+    Ok(())
+}
+
+/// Closes what an earlier process left open in the ledger.
+pub(super) async fn recover(state: &State, clock: &dyn Clock) -> Result<(), StartError> {
+    let lost = state.stores().ledger.recover(clock.now()).await?;
+    if lost > 0 {
+        tracing::warn!(lost, "requests of an earlier process have no end; they are marked as lost");
+    }
+    Ok(())
+}
+
+/// Serves commands until told to stop.
+pub(super) async fn administer(socket: admin::Listener, backend: Arc<Backend>, mut stop: Stop) {
+    let stopped = async {
+        // A sender that is gone means the same.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = admin::serve(socket, backend, stopped).await {
+        tracing::error!(%error, "the admin socket does not work");
+    }
+}
+
+/// What the work needs.
+#[derive(Debug, Clone)]
+pub(super) struct Work {
+    pub(super) state: Arc<State>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) reloading: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[async_trait]
+impl OnChange for Work {
+    async fn changed(&self, _: Rev) -> Result<(), String> {
+        self.take_over().await.map_err(|error| error.to_string())
+    }
+}
+
+impl Work {
+    pub(super) fn spawn(self, runtime: &Runtime, stop: Stop) {
+        runtime.spawn(until(stop.clone(), self.clone().follow_logins()));
+        runtime.spawn(until(stop.clone(), self.clone().refresh_due()));
+        runtime.spawn(until(stop, self.prune()));
+    }
+
+    /// A login that is over changes the account's state in the store.
+    async fn follow_logins(self) {
+        loop {
+            self.accounts.changed().await;
+            self.reload().await;
+        }
+    }
+
+    pub(super) async fn reload(&self) {
+        if let Err(error) = self.take_over().await {
+            tracing::error!(%error, "a change could not be taken over; it is tried again with the next one");
+        }
+    }
+
+    /// One at a time, so that an older state never replaces a newer one.
+    async fn take_over(&self) -> Result<(), StartError> {
+        let _one = self.reloading.lock().await;
+        reload(&self.state, &self.pool, &self.accounts).await
+    }
+
+    /// Refreshing does not depend on whether an account serves just now.
+    async fn refresh_due(self) {
+        let mut failed: HashMap<AccountId, (Instant, Duration)> = HashMap::new();
+        let mut sweep = interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            sweep.tick().await;
+            for account in self.pool.all_accounts() {
+                let Some(credential) = self.accounts.credential(account.id) else { continue };
+                let waits = failed.get(&account.id).is_some_and(|(until, _)| *until > Instant::now());
+                if waits || !account.status.refreshes() || !self.accounts.is_due(account.id, &credential) {
+                    continue;
+                }
+                let reason = RefreshReason::ProactiveExpiry;
+                match self.accounts.refresh(&account, credential.version, reason).await {
+                    Ok(_) => {
+                        failed.remove(&account.id);
+                    }
+                    Err(_) => {
+                        let pause =
+                            failed.get(&account.id).map_or(FIRST_PAUSE, |(_, last)| (*last * 2).min(LONGEST_PAUSE));
+                        failed.insert(account.id, (Instant::now() + pause, pause));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn prune(self) {
+        let mut every = interval(PRUNE);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            let before = self.clock.now().as_millis();
+            let kept = u64::try_from(self.settings.ledger.retention().as_millis()).unwrap_or(u64::MAX);
+            let before = pooler_filter::Timestamp::from_millis(before.saturating_sub(kept));
+            match self.state.stores().ledger.prune(before).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::info!(rows, "rows past their retention were deleted"),
+                Err(error) => tracing::error!(%error, "old rows could not be deleted"),
+            }
+        }
+    }
+}
+
+async fn until(mut stop: Stop, work: impl Future<Output = ()>) {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = work => {}
+    }
+}

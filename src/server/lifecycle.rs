@@ -1,0 +1,68 @@
+//! Where the process stands: starting, ready, draining; and how much is in flight.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use prometheus::IntGauge;
+use tokio::sync::watch;
+
+use crate::telemetry::Metrics;
+
+/// Shared by everything that begins or ends work.
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    ready: AtomicBool,
+    in_flight: watch::Sender<usize>,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { ready: AtomicBool::new(false), in_flight: watch::Sender::new(0) }
+    }
+}
+
+/// One request in flight, until it is dropped.
+pub(crate) struct Busy<'a> {
+    lifecycle: &'a Lifecycle,
+    gauge: &'a IntGauge,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.gauge.dec();
+        self.lifecycle.in_flight.send_modify(|n| *n -= 1);
+    }
+}
+
+impl Lifecycle {
+    /// A request begins.
+    pub(crate) fn enter<'a>(&'a self, metrics: &'a Metrics) -> Busy<'a> {
+        self.in_flight.send_modify(|n| *n += 1);
+        metrics.in_flight().inc();
+        Busy { lifecycle: self, gauge: metrics.in_flight() }
+    }
+
+    /// Everything is in place.
+    pub(crate) fn ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// No new work.
+    pub(crate) fn drain(&self) {
+        self.ready.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        *self.in_flight.borrow()
+    }
+
+    /// Returns when nothing is in flight.
+    pub(crate) async fn idle(&self) {
+        let mut watching = self.in_flight.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = watching.wait_for(|n| *n == 0).await;
+    }
+}

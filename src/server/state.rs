@@ -1,0 +1,153 @@
+//! The open store with its keys: what a server, a command without a server and the demo have in common.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pooler_filter::{
+    AccountId, AccountView, Affinity, AffinityKey, Catalog, ChainError, Clock, Durable, KeyFacts, KeyId, Keyring,
+    Ledger, LedgerError, PoolId, PoolView, Ports, RequestFacts, Secret, SettlementFacts, SystemClock,
+};
+
+use crate::config::Settings;
+use crate::endpoints::ModelCatalog;
+use crate::secrets::{self, Peppers, Sealer, SecretsError, Unlocked};
+use crate::store::{CommitFn, SledOptions, SledStore, StoreError, StoreOpenError, Stores};
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] StoreOpenError),
+    /// The store cannot be read.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The keys do not fit.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The chain cannot be built.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A listener cannot be opened.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// Threads cannot be started.
+    #[error("cannot start threads: {0}")]
+    Runtime(std::io::Error),
+    /// A setting cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// The data directory or the admin socket.
+    #[error("{0}")]
+    Data(String),
+}
+
+/// The open store and its keys.
+#[derive(Debug)]
+pub struct State {
+    stores: Stores,
+    keyring: secrets::Keyring,
+    sled: Arc<SledStore>,
+    created_key: Option<PathBuf>,
+}
+
+impl State {
+    /// Opens the store of these settings, and makes it if it is not there. Blocks while files are read.
+    ///
+    /// # Errors
+    /// [`StartError::Open`] or [`StartError::Secrets`].
+    pub async fn open(settings: &Settings, on_commit: Option<CommitFn>) -> Result<Self, StartError> {
+        let mut options = SledOptions::new(settings.data.store());
+        if let Some(observe) = on_commit {
+            options = options.on_commit(observe);
+        }
+        let sled = Arc::new(SledStore::open(&options)?);
+        let stores = Stores::of(&sled);
+        let unlocked = secrets::unlock(&settings.secrets.keys, &settings.data.secrets_key(), &*stores.control).await;
+        let Unlocked { keyring, created } = match unlocked {
+            Ok(unlocked) => unlocked,
+            Err(error) => {
+                sled.close();
+                return Err(error.into());
+            }
+        };
+        Ok(Self { stores, keyring, sled, created_key: created })
+    }
+
+    /// The stores.
+    #[must_use]
+    pub const fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The root keys.
+    #[must_use]
+    pub const fn keyring(&self) -> &secrets::Keyring {
+        &self.keyring
+    }
+
+    /// The file of a root key that was made just now: the operator must back it up.
+    #[must_use]
+    pub const fn created_key(&self) -> Option<&PathBuf> {
+        self.created_key.as_ref()
+    }
+
+    pub(crate) fn peppers(&self) -> Peppers {
+        self.keyring.peppers()
+    }
+
+    pub(crate) fn sealer(&self) -> Sealer {
+        self.keyring.sealer()
+    }
+
+    /// Closes the store; nothing can be written afterwards. Blocks until what is queued is durable.
+    pub fn close(&self) {
+        self.sled.close();
+    }
+}
+
+/// Ports to build a chain against that will serve nobody.
+pub(super) fn idle_ports(settings: &Settings) -> Ports {
+    let idle = Arc::new(Idle);
+    Ports {
+        keyring: idle.clone(),
+        pool: idle.clone(),
+        catalog: Arc::new(ModelCatalog::new(settings.models.clone(), 0)) as Arc<dyn Catalog>,
+        ledger: idle.clone(),
+        affinity: idle,
+        clock: Arc::new(SystemClock) as Arc<dyn Clock>,
+    }
+}
+
+struct Idle;
+
+impl Keyring for Idle {
+    fn verify(&self, _: &Secret) -> Option<Arc<KeyFacts>> {
+        None
+    }
+}
+
+impl PoolView for Idle {
+    fn accounts(&self, _: PoolId, _: &KeyId, _: &str) -> Vec<AccountView> {
+        Vec::new()
+    }
+}
+
+impl Ledger for Idle {
+    fn reserve(&self, _: RequestFacts) -> Result<Arc<dyn Durable>, LedgerError> {
+        Err(LedgerError("nothing is served here".to_owned()))
+    }
+
+    fn settle(&self, _: SettlementFacts) -> Result<Arc<dyn Durable>, LedgerError> {
+        Err(LedgerError("nothing is served here".to_owned()))
+    }
+}
+
+impl Affinity for Idle {
+    fn get(&self, _: &AffinityKey) -> Option<AccountId> {
+        None
+    }
+
+    fn put(&self, _: AffinityKey, _: AccountId) {}
+}

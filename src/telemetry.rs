@@ -1,0 +1,7 @@
+//! What operators see: metrics and the log. No label and no line carries a prompt, an answer, a key or a token.
+
+mod log;
+mod metrics;
+
+pub use log::{LogError, start_log};
+pub use metrics::Metrics;

@@ -1,0 +1,121 @@
+//! The one table of metrics. Labels come from closed vocabularies: no pool, key, account or model.
+
+use std::time::Duration;
+
+use pooler_filter::{AttemptReport, Hook, Observer, Outcome};
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// Buckets for requests and first bytes, in seconds.
+const LONG: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+/// Buckets for filters, in seconds.
+const SHORT: &[f64] = &[1e-6, 5e-6, 2.5e-5, 1e-4, 5e-4, 2.5e-3, 1e-2, 5e-2];
+/// Buckets for commits of the ledger, in seconds.
+const COMMIT: &[f64] = &[2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 2.5];
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    attempts: IntCounterVec,
+    duration: HistogramVec,
+    first_byte: HistogramVec,
+    filters: HistogramVec,
+    in_flight: IntGauge,
+    ledger_commit: HistogramVec,
+}
+
+impl Metrics {
+    /// The table, all zero.
+    ///
+    /// # Errors
+    /// A name stands in the table twice.
+    pub fn new() -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let histogram = |name: &str, help: &str, buckets: &[f64], labels: &[&str]| {
+            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)
+        };
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: counter(
+                "codex_pooler_requests_total",
+                "Requests by route, status and outcome",
+                &["route", "status", "outcome"],
+            )?,
+            attempts: counter("codex_pooler_attempts_total", "Tries at upstream accounts by result", &["result"])?,
+            duration: histogram("codex_pooler_request_duration_seconds", "From head to end", LONG, &["route"])?,
+            first_byte: histogram("codex_pooler_first_byte_seconds", "From head to first byte", LONG, &["route"])?,
+            filters: histogram(
+                "codex_pooler_filter_seconds",
+                "Time in a hook of a filter",
+                SHORT,
+                &["filter", "hook"],
+            )?,
+            in_flight: IntGauge::new("codex_pooler_in_flight", "Requests being served now")?,
+            ledger_commit: histogram(
+                "codex_pooler_ledger_commit_seconds",
+                "One durable group of the store",
+                COMMIT,
+                &[],
+            )?,
+        };
+        let build = IntGaugeVec::new(Opts::new("codex_pooler_build_info", "Version of this program"), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.register(build)?;
+        Ok(metrics)
+    }
+
+    fn register(&self, build: IntGaugeVec) -> prometheus::Result<()> {
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.attempts.clone()))?;
+        self.registry.register(Box::new(self.duration.clone()))?;
+        self.registry.register(Box::new(self.first_byte.clone()))?;
+        self.registry.register(Box::new(self.filters.clone()))?;
+        self.registry.register(Box::new(self.in_flight.clone()))?;
+        self.registry.register(Box::new(self.ledger_commit.clone()))?;
+        self.registry.register(Box::new(build))
+    }
+
+    /// A request began or ended.
+    pub(crate) const fn in_flight(&self) -> &IntGauge {
+        &self.in_flight
+    }
+
+    /// A try at an account ended.
+    pub(crate) fn attempted(&self, attempt: &AttemptReport) {
+        self.attempts.with_label_values(&[attempt.result.as_str()]).inc();
+    }
+
+    /// A request ended.
+    pub(crate) fn ended(&self, route: &str, outcome: &Outcome) {
+        let status = itoa::Buffer::new().format(outcome.status).to_owned();
+        self.requests.with_label_values(&[route, status.as_str(), outcome.kind.as_str()]).inc();
+        self.duration.with_label_values(&[route]).observe(outcome.duration.as_secs_f64());
+        if let Some(first_byte) = outcome.first_byte {
+            self.first_byte.with_label_values(&[route]).observe(first_byte.as_secs_f64());
+        }
+    }
+
+    /// A group of the store became durable.
+    pub fn committed(&self, time: Duration) {
+        self.ledger_commit.with_label_values::<&str>(&[]).observe(time.as_secs_f64());
+    }
+
+    /// Everything in the text format 0.0.4.
+    ///
+    /// # Errors
+    /// The encoder failed.
+    pub fn render(&self) -> prometheus::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(out)
+    }
+}
+
+impl Observer for Metrics {
+    fn took(&self, filter: &'static str, hook: Hook, time: Duration) {
+        self.filters.with_label_values(&[filter, hook.as_str()]).observe(time.as_secs_f64());
+    }
+}
