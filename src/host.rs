@@ -38,9 +38,9 @@ impl Program {
         let state = runtime.block_on(State::open(&settings, Some(on_commit)))?;
         let clock = Arc::new(SystemClock);
         let start = Start { settings, chain: &config.chain, registry: &self.registry, clock, state, metrics };
-        Running::start(start).map_err(|error| match error {
-            StartError::Chain(error) => config.refuse(&error).into(),
-            other => other.into(),
+        Running::start(start).map_err(|error| {
+            // A mistake in the chain has a place in the file.
+            if let StartError::Chain(error) = &error { config.refuse(error).into() } else { error.into() }
         })
     }
 }
@@ -87,9 +87,7 @@ fn runtime() -> Result<Runtime, Failure> {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let message = error.to_string();
-        match error {
-            StartError::Open(StoreOpenError::Locked { .. }) => Self::locked(message),
-            _ => Self::new(message),
-        }
+        let locked = matches!(error, StartError::Open(StoreOpenError::Locked { .. }));
+        if locked { Self::locked(message) } else { Self::new(message) }
     }
 }

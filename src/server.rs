@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use pingora_core::server::ShutdownWatch;
 use pooler_filter::{Chain, ChainEntry, ChainError, Clock, Observer, Ports, Registry, Unobserved};
 use tokio::runtime::Runtime;
@@ -22,18 +21,13 @@ use tokio::sync::watch;
 pub(crate) use self::lifecycle::Lifecycle;
 use self::listen::Listener;
 pub use self::state::{StartError, State};
-use crate::accounts::{self, Accounts, RefreshTimes};
 use crate::admin::{self, Backend, BackendParts};
-use crate::client::{Client, ClientOptions};
 use crate::config::Settings;
 use crate::endpoints::{Endpoints, ModelCatalog};
 use crate::operations::Operations;
-use crate::pool::{AffinityCache, Directory, Health, Pool};
+use crate::pool::AffinityCache;
 use crate::proxy::{self, Gateway};
 use crate::telemetry::Metrics;
-
-/// Unused upstream connections that are kept.
-const POOLED: usize = 512;
 
 /// A gateway that runs. Dropping it stops it at once; [`Running::drain`] does so in good order.
 #[derive(Debug)]
@@ -91,72 +85,35 @@ impl Running {
     /// # Errors
     /// A listener cannot be opened, the chain cannot be built, or the store cannot be read.
     pub fn start(start: Start<'_>) -> Result<Self, StartError> {
-        let Start { settings, chain: entries, registry, clock, state, metrics } = start;
+        let Start { settings, chain, registry, clock, state, metrics } = start;
         let settings = Arc::new(settings);
         let state = Arc::new(state);
         let serving = runtime("gateway", settings.gateway.threads.get())?;
         let helping = runtime("background", 1)?;
         let lifecycle = Arc::new(Lifecycle::default());
 
-        let client = Client::new(client_options(&settings));
-        let accounts = Arc::new(Accounts::new(accounts_parts(&settings, &state, &client, &clock)?));
-        let health = Health::new(settings.routing.demotion);
-        let pool = Arc::new(Pool::new(Directory::default(), state.peppers(), health, Arc::clone(&clock)));
-        helping.block_on_anywhere(background::reload(&state, &pool, &accounts))?;
-        helping.block_on_anywhere(background::recover(&state, &*clock))?;
+        let work = background::Work::new(&state, &settings, clock)?;
+        helping.block_on_anywhere(work.take_over())?;
+        helping.block_on_anywhere(work.recover())?;
+        let gateway = gateway(&work, registry, chain, &metrics, &lifecycle)?;
 
-        let models = Arc::new(ModelCatalog::new(settings.models.clone(), clock.now().as_secs()));
-        let affinity =
-            AffinityCache::new(settings.routing.affinity_entries, settings.routing.affinity_ttl, Arc::clone(&clock));
-        let ports = Ports {
-            keyring: pool.clone(),
-            pool: pool.clone(),
-            catalog: models.clone(),
-            ledger: Arc::new(ledger::LedgerPort::new(&state, Arc::clone(&clock))),
-            affinity: Arc::new(affinity),
-            clock: Arc::clone(&clock),
-        };
-        let observer: Arc<dyn Observer> = metrics.clone();
-        let chain = registry.build_chain(entries, &ports, observer)?;
-        usable(&chain, entries)?;
-
-        let (accepting, accept_watch) = watch::channel(false);
-        let (background, background_watch) = watch::channel(false);
-        let gateway_listeners = listen::bind_all(&settings.gateway.listen)?;
-        let operations_listener =
-            if settings.operations.enabled { Some(Listener::bind(settings.operations.listen)?) } else { None };
-        let addresses = gateway_listeners.iter().map(Listener::address).collect();
-        let operations = operations_listener.as_ref().map(Listener::address);
-
-        let gateway = Gateway::new(proxy::Parts {
-            settings: Arc::clone(&settings),
-            chain,
-            pool: Arc::clone(&pool),
-            accounts: Arc::clone(&accounts),
-            client,
-            endpoints: Endpoints::new(models),
-            metrics: Arc::clone(&metrics),
-            clock: Arc::clone(&clock),
-            lifecycle: Arc::clone(&lifecycle),
-        });
-        listen::serve(&serving, "gateway", gateway, gateway_listeners, accept_watch);
-        if let Some(listener) = operations_listener {
-            let app = Operations { metrics, lifecycle: Arc::clone(&lifecycle) };
-            listen::serve(&helping, "operations", app, vec![listener], background_watch.clone());
-        }
-        let work = background::Work {
-            state: Arc::clone(&state),
-            pool,
-            accounts,
-            clock,
-            settings: Arc::clone(&settings),
-            reloading: Arc::default(),
-        };
-        let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
+        let listeners = listen::bind_all(&settings.gateway.listen)?;
+        let probes = if settings.operations.enabled { Some(Listener::bind(settings.operations.listen)?) } else { None };
         let socket = admin::Listener::bind(&settings.data.socket(), state.stores())
             .map_err(|error| StartError::Data(format!("{}: {error}", settings.data.socket().display())))?;
-        work.clone().spawn(&helping, background_watch.clone());
-        helping.spawn(background::administer(socket, Arc::clone(&backend), background_watch));
+        let addresses = listeners.iter().map(Listener::address).collect();
+        let operations = probes.as_ref().map(Listener::address);
+
+        let (accepting, accept_watch) = watch::channel(false);
+        let (background, stop) = watch::channel(false);
+        listen::serve(&serving, "gateway", gateway, listeners, accept_watch);
+        if let Some(listener) = probes {
+            let app = Operations { metrics, lifecycle: Arc::clone(&lifecycle) };
+            listen::serve(&helping, "operations", app, vec![listener], stop.clone());
+        }
+        let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
+        work.clone().spawn(&helping, &stop);
+        helping.spawn(background::administer(socket, Arc::clone(&backend), stop));
         lifecycle.ready();
         let grace = settings.gateway.shutdown_grace;
         let runtimes = vec![serving, helping];
@@ -253,15 +210,39 @@ impl BlockOnAnywhere for Runtime {
     }
 }
 
-fn client_options(settings: &Settings) -> ClientOptions {
-    let upstream = &settings.upstream;
-    ClientOptions {
-        connect_timeout: upstream.connect_timeout,
-        idle_timeout: upstream.idle_timeout,
-        pool_idle: upstream.pool_idle,
-        pool_size: POOLED,
-        resolve_ttl: upstream.resolve_ttl,
-    }
+/// The gateway itself, with its chain built against the ports of this server.
+fn gateway(
+    work: &background::Work,
+    registry: &Registry,
+    entries: &[ChainEntry<'_>],
+    metrics: &Arc<Metrics>,
+    lifecycle: &Arc<Lifecycle>,
+) -> Result<Gateway, StartError> {
+    let (settings, clock) = (Arc::clone(&work.settings), Arc::clone(&work.clock));
+    let models = Arc::new(ModelCatalog::new(settings.models.clone(), clock.now().as_secs()));
+    let routing = &settings.routing;
+    let ports = Ports {
+        keyring: work.pool.clone(),
+        pool: work.pool.clone(),
+        catalog: models.clone(),
+        ledger: Arc::new(ledger::LedgerPort::new(&work.state, Arc::clone(&clock))),
+        affinity: Arc::new(AffinityCache::new(routing.affinity_entries, routing.affinity_ttl, Arc::clone(&clock))),
+        clock: Arc::clone(&clock),
+    };
+    let observer: Arc<dyn Observer> = metrics.clone();
+    let chain = registry.build_chain(entries, &ports, observer)?;
+    usable(&chain, entries)?;
+    Ok(Gateway::new(proxy::Parts {
+        settings,
+        chain,
+        pool: Arc::clone(&work.pool),
+        accounts: Arc::clone(&work.accounts),
+        client: Arc::clone(&work.client),
+        endpoints: Endpoints::new(models),
+        metrics: Arc::clone(metrics),
+        clock,
+        lifecycle: Arc::clone(lifecycle),
+    }))
 }
 
 fn backend_parts(settings: &Settings, state: &State, work: &background::Work) -> BackendParts {
@@ -274,27 +255,4 @@ fn backend_parts(settings: &Settings, state: &State, work: &background::Work) ->
         clock: Arc::clone(&work.clock),
         on_change: Arc::new(work.clone()),
     }
-}
-
-fn accounts_parts(
-    settings: &Settings,
-    state: &Arc<State>,
-    client: &Arc<Client>,
-    clock: &Arc<dyn Clock>,
-) -> Result<accounts::Parts, StartError> {
-    let user_agent = HeaderValue::from_str(&settings.upstream.user_agent)
-        .map_err(|_| StartError::Setting("upstream.user_agent is not a valid header value".to_owned()))?;
-    let times = RefreshTimes {
-        skew: settings.accounts.refresh_skew,
-        jitter: settings.accounts.refresh_jitter,
-        timeout: settings.accounts.refresh_timeout,
-    };
-    Ok(accounts::Parts {
-        tokens: Arc::clone(&state.stores().tokens),
-        sealer: state.sealer(),
-        client: Arc::clone(client),
-        clock: Arc::clone(clock),
-        times,
-        user_agent,
-    })
 }

@@ -82,7 +82,7 @@ mod tests {
         assert_eq!((refused.error_type(), refused.retry_after_seconds()), ("server_error", Some(2)));
         assert!(second.await.is_err(), "nobody left within the wait");
         drop(running);
-        bulkhead.enter().await.unwrap();
+        drop(bulkhead.enter().await.unwrap());
     }
 
     #[tokio::test]
@@ -96,6 +96,6 @@ mod tests {
         let mut next = std::pin::pin!(bulkhead.enter());
         assert!(futures_util::poll!(&mut next).is_pending(), "it waits, it is not refused");
         drop(running);
-        next.await.unwrap();
+        drop(next.await.unwrap());
     }
 }

@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use pooler_filter::{AccountId, Clock, async_trait};
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{StartError, State, Stop};
-use crate::accounts::{Accounts, RefreshReason};
+use crate::accounts::{self, Accounts, RefreshReason, RefreshTimes};
 use crate::admin::{self, Backend, OnChange};
+use crate::client::{Client, ClientOptions};
 use crate::config::Settings;
-use crate::pool::{Account, Directory, Pool};
+use crate::pool::{Account, Directory, Health, Pool};
 use crate::store::Rev;
 
+/// Unused upstream connections that are kept.
+const POOLED: usize = 512;
 /// How often tokens are looked at.
 const SWEEP: Duration = Duration::from_secs(15);
 /// How often old rows are thrown away.
@@ -22,26 +26,6 @@ const PRUNE: Duration = Duration::from_secs(60 * 60);
 /// Pauses after failed refreshes: from here, doubled each time, up to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-
-/// Takes over what stands in the store now.
-pub(super) async fn reload(state: &State, pool: &Pool, accounts: &Accounts) -> Result<(), StartError> {
-    let snapshot = state.stores().control.load().await?;
-    let directory = Directory::from(&snapshot);
-    let all: Vec<Arc<Account>> = directory.accounts().cloned().collect();
-    accounts.load(&all).await;
-    tracing::info!(rev = directory.rev(), accounts = all.len(), "the configuration of pools is taken over");
-    pool.replace(directory);
-    Ok(())
-}
-
-/// Closes what an earlier process left open in the ledger.
-pub(super) async fn recover(state: &State, clock: &dyn Clock) -> Result<(), StartError> {
-    let lost = state.stores().ledger.recover(clock.now()).await?;
-    if lost > 0 {
-        tracing::warn!(lost, "requests of an earlier process have no end; they are marked as lost");
-    }
-    Ok(())
-}
 
 /// Serves commands until told to stop.
 pub(super) async fn administer(socket: admin::Listener, backend: Arc<Backend>, mut stop: Stop) {
@@ -54,15 +38,16 @@ pub(super) async fn administer(socket: admin::Listener, backend: Arc<Backend>, m
     }
 }
 
-/// What the work needs.
+/// What the work, and the gateway beside it, need.
 #[derive(Debug, Clone)]
 pub(super) struct Work {
     pub(super) state: Arc<State>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) client: Arc<Client>,
     pub(super) pool: Arc<Pool>,
     pub(super) accounts: Arc<Accounts>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) settings: Arc<Settings>,
-    pub(super) reloading: Arc<tokio::sync::Mutex<()>>,
+    reloading: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -73,10 +58,29 @@ impl OnChange for Work {
 }
 
 impl Work {
-    pub(super) fn spawn(self, runtime: &Runtime, stop: Stop) {
+    /// Nothing is taken over from the store yet.
+    pub(super) fn new(state: &Arc<State>, settings: &Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let client = Client::new(client_options(settings));
+        let accounts = Arc::new(Accounts::new(accounts_parts(settings, state, &client, &clock)?));
+        let health = Health::new(settings.routing.demotion);
+        let pool = Arc::new(Pool::new(Directory::default(), state.peppers(), health, Arc::clone(&clock)));
+        let (state, settings) = (Arc::clone(state), Arc::clone(settings));
+        Ok(Self { state, settings, clock, client, pool, accounts, reloading: Arc::default() })
+    }
+
+    pub(super) fn spawn(self, runtime: &Runtime, stop: &Stop) {
         runtime.spawn(until(stop.clone(), self.clone().follow_logins()));
         runtime.spawn(until(stop.clone(), self.clone().refresh_due()));
-        runtime.spawn(until(stop, self.prune()));
+        runtime.spawn(until(stop.clone(), self.prune()));
+    }
+
+    /// Closes what an earlier process left open in the ledger.
+    pub(super) async fn recover(&self) -> Result<(), StartError> {
+        let lost = self.state.stores().ledger.recover(self.clock.now()).await?;
+        if lost > 0 {
+            tracing::warn!(lost, "requests of an earlier process have no end; they are marked as lost");
+        }
+        Ok(())
     }
 
     /// A login that is over changes the account's state in the store.
@@ -93,10 +97,16 @@ impl Work {
         }
     }
 
-    /// One at a time, so that an older state never replaces a newer one.
-    async fn take_over(&self) -> Result<(), StartError> {
+    /// Takes over what stands in the store now. One at a time, so that an older state never replaces a newer one.
+    pub(super) async fn take_over(&self) -> Result<(), StartError> {
         let _one = self.reloading.lock().await;
-        reload(&self.state, &self.pool, &self.accounts).await
+        let snapshot = self.state.stores().control.load().await?;
+        let directory = Directory::from(&snapshot);
+        let all: Vec<Arc<Account>> = directory.accounts().cloned().collect();
+        self.accounts.load(&all).await;
+        tracing::info!(rev = directory.rev(), accounts = all.len(), "pools, keys and accounts are taken over from the store");
+        self.pool.replace(directory);
+        Ok(())
     }
 
     /// Refreshing does not depend on whether an account serves just now.
@@ -149,4 +159,38 @@ async fn until(mut stop: Stop, work: impl Future<Output = ()>) {
         _ = stop.wait_for(|stop| *stop) => {}
         () = work => {}
     }
+}
+
+fn client_options(settings: &Settings) -> ClientOptions {
+    let upstream = &settings.upstream;
+    ClientOptions {
+        connect_timeout: upstream.connect_timeout,
+        idle_timeout: upstream.idle_timeout,
+        pool_idle: upstream.pool_idle,
+        pool_size: POOLED,
+        resolve_ttl: upstream.resolve_ttl,
+    }
+}
+
+fn accounts_parts(
+    settings: &Settings,
+    state: &State,
+    client: &Arc<Client>,
+    clock: &Arc<dyn Clock>,
+) -> Result<accounts::Parts, StartError> {
+    let user_agent = HeaderValue::from_str(&settings.upstream.user_agent)
+        .map_err(|_| StartError::Setting("upstream.user_agent is not a valid header value".to_owned()))?;
+    let times = RefreshTimes {
+        skew: settings.accounts.refresh_skew,
+        jitter: settings.accounts.refresh_jitter,
+        timeout: settings.accounts.refresh_timeout,
+    };
+    Ok(accounts::Parts {
+        tokens: Arc::clone(&state.stores().tokens),
+        sealer: state.sealer(),
+        client: Arc::clone(client),
+        clock: Arc::clone(clock),
+        times,
+        user_agent,
+    })
 }
