@@ -104,7 +104,11 @@ impl Work {
         let directory = Directory::from(&snapshot);
         let all: Vec<Arc<Account>> = directory.accounts().cloned().collect();
         self.accounts.load(&all).await;
-        tracing::info!(rev = directory.rev(), accounts = all.len(), "pools, keys and accounts are taken over from the store");
+        tracing::info!(
+            rev = directory.rev(),
+            accounts = all.len(),
+            "pools, keys and accounts are taken over from the store"
+        );
         self.pool.replace(directory);
         Ok(())
     }

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pooler_filter::{
     BuildError, Carrier, Contract, Exchange, Filter, FilterContext, FilterFactory, Flow, Intent, Ledger, LedgerError,
-    Outcome, Port, Principal, Reject, RejectKind, RequestFacts, Reservation, ResponseHead, Route, SettlementFacts,
-    Slot, Stage, TokenUsage, UpstreamRequest, Usage, async_trait,
+    Outcome, OutcomeKind, Port, Principal, Reject, RejectKind, RequestFacts, Reservation, ResponseHead, Route,
+    SettlementFacts, Slot, Stage, TokenUsage, UpstreamRequest, Usage, async_trait,
 };
 use serde::Deserialize;
 
@@ -90,13 +90,19 @@ impl Filter for Accounting {
 
     async fn on_done(&self, outcome: &Outcome, cx: &mut Exchange) {
         let Some(settled) = cx.get::<Settled>() else { return };
-        if settled.0.swap(true, Ordering::AcqRel) {
+        if settled.0.swap(true, Ordering::AcqRel) || turned_away(outcome, cx) {
             return;
         }
         if let Err(error) = self.settle(outcome, cx) {
             tracing::error!(request = %cx.id(), outcome = outcome.kind.as_str(), %error, "a request was not settled");
         }
     }
+}
+
+/// A request that an overloaded gateway turned away made no work and leaves no row (docs/decisions.md, E6).
+fn turned_away(outcome: &Outcome, cx: &Exchange) -> bool {
+    let overloaded = outcome.code.as_ref().is_some_and(|code| code.as_str() == "server_is_overloaded");
+    outcome.kind == OutcomeKind::Rejected && overloaded && cx.get::<Reserved>().is_none()
 }
 
 impl Accounting {

@@ -142,7 +142,8 @@ fn add(members: &mut Members, key: &str, neutral: Neutral, facts: &Facts<'_>, ec
     }
 }
 
-fn asked<'a>(echo: &'a Echo, key: &str) -> Option<&'a Bytes> {
+/// What the request said of this key, as JSON.
+pub(super) fn asked<'a>(echo: &'a Echo, key: &str) -> Option<&'a Bytes> {
     echo.members.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 

@@ -19,6 +19,12 @@ pub(super) fn response(edits: &mut Edits<'_>, response: Value<'_>, facts: &Facts
             "output" => output(edits, value, facts.status, echo),
             "tools" => neutral::tools(edits, value),
             "usage" => neutral::usage(edits, value),
+            // The backend never saw the client's metadata, so an empty answer about it says nothing.
+            "metadata" if value.is_null() || (value.kind() == Kind::Object && value.is_empty()) => {
+                if let Some(asked) = neutral::asked(echo, "metadata") {
+                    edits.replace(value, asked.to_vec());
+                }
+            }
             _ => {}
         }
     }

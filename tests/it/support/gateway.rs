@@ -1,0 +1,193 @@
+//! A whole gateway in this process: simulated upstream, store in a temporary directory, one pool, one key.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_pooler::admin::{Command, Reply, Who, prepare_dir};
+use codex_pooler::config::{self, Settings};
+use codex_pooler::server::{Running, Start, State};
+use codex_pooler::simulator::{Recorded, Simulator};
+use codex_pooler::store::RequestFilter;
+use codex_pooler::store::records::{RequestRecord, RequestState};
+use codex_pooler::telemetry::Metrics;
+use pooler_filter::{Clock, Registry, SystemClock};
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::{codex, eventually};
+
+/// The name of the pool.
+pub const POOL: &str = "team";
+
+/// A gateway that runs, and what stands around it.
+pub struct Gateway {
+    pub running: Running,
+    pub codex: Simulator,
+    pub client: Client,
+    pub dir: TempDir,
+}
+
+/// How to start one.
+pub struct Builder {
+    toml: String,
+    accounts: usize,
+    settings: Box<dyn FnOnce(&mut Settings)>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+}
+
+impl Gateway {
+    /// With three accounts and everything at its default.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder {
+            toml: String::new(),
+            accounts: 3,
+            settings: Box::new(|_| {}),
+            registry: codex_pooler::builtin_filters(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Carries out a command of an operator.
+    pub async fn execute(&self, command: Command) -> Vec<Reply> {
+        let answer = self.running.backend().execute(command, &Who::this_process()).await;
+        answer.unwrap_or_else(|refusal| panic!("refused: {refusal}"))
+    }
+
+    /// The address of metrics and health.
+    pub fn operations(&self) -> SocketAddr {
+        self.running.operations().expect("it is enabled")
+    }
+
+    /// The metrics as text.
+    pub async fn metrics(&self) -> String {
+        let client = Client { address: self.operations(), key: String::new() };
+        client.get("/metrics").await.text()
+    }
+
+    /// All rows of the ledger, newest first.
+    pub async fn ledger(&self) -> Vec<RequestRecord> {
+        self.running.state().stores().ledger.recent(1000, RequestFilter::default()).await.expect("the ledger answers")
+    }
+
+    /// Waits until the ledger has so many rows and none is open, and gives them, newest first.
+    pub async fn settled(&self, rows: usize) -> Vec<RequestRecord> {
+        eventually("all requests are settled", || async {
+            let ledger = self.ledger().await;
+            ledger.len() == rows && ledger.iter().all(|row| row.state() != RequestState::Open)
+        })
+        .await;
+        self.ledger().await
+    }
+
+    /// How many requests reached each account of the upstream, by index.
+    pub fn upstream_counts(&self) -> Vec<usize> {
+        let requests = self.codex.requests();
+        let reached = |label: &str| {
+            let of = |r: &&Recorded| r.path.ends_with("/responses") && r.account.as_deref() == Some(label);
+            requests.iter().filter(of).count()
+        };
+        self.codex.accounts().iter().map(|account| reached(account.label())).collect()
+    }
+
+    /// A new key for the pool.
+    pub async fn new_key(&self, name: &str, models: Option<Vec<String>>) -> String {
+        let create = Command::KeyCreate { pool: POOL.into(), name: name.into(), expires_at: None, models };
+        new_key(self.execute(create).await)
+    }
+
+    /// A client with another key.
+    pub fn client_with(&self, key: &str) -> Client {
+        Client { address: self.client.address, key: key.to_owned() }
+    }
+}
+
+fn new_key(replies: Vec<Reply>) -> String {
+    let key = replies.into_iter().find_map(|reply| match reply {
+        Reply::NewKey(new) => Some(new.key.expose().to_owned()),
+        _ => None,
+    });
+    key.expect("a new key")
+}
+
+impl Builder {
+    /// A configuration file; listeners and the data directory are set by the test anyway.
+    pub fn toml(mut self, text: &str) -> Self {
+        self.toml = text.to_owned();
+        self
+    }
+
+    pub fn accounts(mut self, accounts: usize) -> Self {
+        self.accounts = accounts;
+        self
+    }
+
+    /// Changes settings that no file could say so shortly.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings) + 'static) -> Self {
+        self.settings = Box::new(change);
+        self
+    }
+
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub async fn start(self) -> Gateway {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let codex = codex::start(self.accounts).await;
+        let running = self.run(&dir.path().join("data")).await;
+        let client = Client { address: running.addresses()[0], key: String::new() };
+        let mut gateway = Gateway { running, codex, client, dir };
+        gateway.execute(Command::PoolCreate { slug: POOL.into(), name: None }).await;
+        for account in gateway.codex.accounts() {
+            let origin = Some(gateway.codex.origin());
+            let import = Command::AccountImport {
+                auth_json: pooler_filter::Secret::new(account.auth_json().to_string()),
+                pool: POOL.into(),
+                label: Some(account.label().into()),
+                origin: origin.clone(),
+                issuer: origin,
+                simulated: true,
+            };
+            gateway.execute(import).await;
+        }
+        gateway.client.key = gateway.new_key("test", None).await;
+        gateway
+    }
+
+    /// Only the gateway, on this data directory: for a second start.
+    pub async fn run(self, data: &Path) -> Running {
+        let config = config::load(&self.toml, "test.toml", Path::new("")).unwrap_or_else(|e| panic!("{e}"));
+        let mut settings = config.settings;
+        settings.gateway.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+        settings.operations.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        settings.data.dir = data.to_owned();
+        settings.gateway.shutdown_grace = Duration::from_secs(5);
+        (self.settings)(&mut settings);
+        prepare_dir(data).expect("a private directory");
+        let metrics = Arc::new(Metrics::new().expect("each name once"));
+        let observed = Arc::clone(&metrics);
+        let state = State::open(&settings, Some(Arc::new(move |time, _| observed.committed(time)))).await;
+        let start = Start {
+            settings,
+            chain: &config.chain,
+            registry: &self.registry,
+            clock: self.clock,
+            state: state.unwrap_or_else(|e| panic!("{e}")),
+            metrics,
+        };
+        Running::start(start).unwrap_or_else(|e| panic!("{e}"))
+    }
+}
