@@ -11,16 +11,12 @@ mod intake;
 mod path;
 mod reply;
 pub mod route;
+mod session;
 mod upstream;
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use async_trait::async_trait;
 use http::{HeaderMap, Method};
-use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
-use pingora_core::protocols::http::ServerSession;
-use pingora_core::server::ShutdownWatch;
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AttemptResult, Body, Chain, Clock, Exchange, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
@@ -31,7 +27,6 @@ use self::admission::Bulkhead;
 use self::budget::Budget;
 use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
-use self::intake::Arrival;
 use self::reply::{Relay, Relayed};
 use self::route::Handler;
 use self::upstream::Frozen;
@@ -42,9 +37,6 @@ use crate::endpoints::Endpoints;
 use crate::pool::Pool;
 use crate::server::Lifecycle;
 use crate::telemetry::Metrics;
-
-/// How long the rest of a refused body is read, so that the client gets to see the refusal.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The gateway: everything that a request meets.
 #[derive(Debug)]
@@ -261,69 +253,4 @@ impl Gateway {
         attempts.end(self, result, None);
         ended
     }
-}
-
-#[async_trait]
-impl HttpServerApp for Gateway {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let (limits, gateway) = (&self.settings.limits, &self.settings.gateway);
-        let mut stopping = shutdown.clone();
-        let arrival = tokio::select! {
-            biased;
-            arrival = intake::read_head(&mut session, limits.head_timeout, gateway.keep_alive) => arrival,
-            _ = stopping.wait_for(|stop| *stop) => return None,
-        };
-        let _busy = self.lifecycle.enter(&self.metrics);
-        let since = Instant::now();
-        match arrival {
-            Arrival::Nothing => return None,
-            Arrival::Refused(reject) => {
-                refuse_head(&mut session, &reject).await;
-                return None;
-            }
-            Arrival::Request => {}
-        }
-        session.set_keepalive(if *shutdown.borrow() { None } else { Some(gateway.keep_alive.as_secs()) });
-        session.set_pipelining_enabled(true);
-        session.set_write_timeout(Some(gateway.write_timeout));
-        session.set_total_drain_timeout(Some(DRAIN));
-        let mut cx = intake::exchange(&session, self.clock.now());
-        let mut down = Downstream::new(session, cx.id(), since);
-        self.exchange(&mut down, &mut cx).await;
-        finish_session(down).await
-    }
-}
-
-/// Gives the connection back for the next request, unless the answer broke off.
-async fn finish_session(down: Downstream) -> Option<ReusedHttpStream> {
-    let finished = down.is_finished();
-    let mut session = down.session;
-    if !finished {
-        session.shutdown().await;
-        return None;
-    }
-    let settings = HttpPersistentSettings::for_session(&session);
-    let reusable = session.finish().await.ok().flatten()?;
-    Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
-}
-
-/// A refusal of something that never became a request: there is no exchange, so it has no id but a new one.
-async fn refuse_head(session: &mut ServerSession, reject: &Reject) {
-    let body = bytes::Bytes::from(reject.envelope());
-    let head = pingora_http::ResponseHeader::build(reject.status(), Some(4)).and_then(|mut head| {
-        head.insert_header(http::header::CONTENT_TYPE, "application/json")?;
-        head.insert_header(http::header::CONTENT_LENGTH, body.len())?;
-        head.insert_header("x-request-id", pooler_filter::RequestId::generate().to_string())?;
-        Ok(head)
-    });
-    if let Ok(head) = head
-        && session.write_error_response(head, body).await.is_err()
-    {
-        tracing::debug!("the client of a refused head is gone");
-    }
-    session.shutdown().await;
 }
