@@ -4,6 +4,8 @@
 //! `GET /backend-api/wham/usage` and `POST /oauth/token` on one plain HTTP/1.1 listener. Its accounts, their tokens and
 //! every signature come from a 32-byte seed, so that a second start on the same seed honours the tokens of the first;
 //! everything else is in memory. The answers are chosen by a hash of the request: the same request gets the same words.
+//! A turn may name the last responses of its own account as `previous_response_id` when it hands in outputs of tools, which
+//! then may answer the calls of that response; any other id is refused with `previous_response_not_found`.
 //!
 //! # Control endpoint
 //!
@@ -63,6 +65,7 @@ mod dice;
 mod envelope;
 mod events;
 mod faults;
+mod given;
 mod head_faults;
 mod lineage;
 mod meter;

@@ -193,8 +193,9 @@ impl<'a> Walk<'a> {
                 Standing::Ready | Standing::Unready => return None,
             }
         }
-        let first = resets.iter().flatten().min().copied();
-        (!resets.is_empty()).then(|| Reject::quota_exhausted(first, self.gateway.clock.now()))
+        let now = self.gateway.clock.now();
+        let first = resets.iter().flatten().filter(|at| **at > now).min().copied();
+        (!resets.is_empty()).then(|| Reject::quota_exhausted(first, now))
     }
 
     fn reject(&self, lost: Lost) -> Reject {

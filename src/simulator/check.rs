@@ -2,11 +2,13 @@
 
 mod input;
 mod params;
+mod previous;
 mod strict;
 mod tools;
 
 use serde_json::{Map, Value};
 
+use super::given::Called;
 use super::refusal::Refusal;
 use super::tokens::Mint;
 
@@ -24,17 +26,19 @@ pub(super) struct Turn {
 }
 
 /// Checks a body for `account_id` in the order of the backend: parameters, model, input, tools, formats. Whether the
-/// model exists for the account is the caller's to say.
+/// model exists for the account is the caller's to say, and so is what its earlier responses called.
 pub(super) fn turn(
     body: Map<String, Value>,
     account_id: &str,
     mint: &Mint,
     knows_model: impl Fn(&str) -> bool,
+    recall: impl Fn(&str) -> Option<Vec<Called>>,
 ) -> Result<Turn, Refusal> {
     params::check(&body)?;
     params::model(&body, knows_model)?;
     let items = input::items(&body)?;
-    input::check(items, account_id, mint)?;
+    let earlier = previous::calls(&body, items, recall)?;
+    input::check(items, &earlier, account_id, mint)?;
     let tools = tools::declared(&body, items)?;
     let choice = tools::choice(&body, &tools)?;
     params::formats(&body)?;

@@ -71,7 +71,7 @@ impl Envelope {
             "instructions": or("instructions", Value::Null),
             "model": turn.model(),
             "parallel_tool_calls": or("parallel_tool_calls", Value::Bool(true)),
-            "previous_response_id": null,
+            "previous_response_id": or("previous_response_id", Value::Null),
             "prompt_cache_key": or("prompt_cache_key", Value::Null),
             "reasoning": {
                 "effort": turn.reasoning("effort").unwrap_or(&Value::Null),

@@ -13,6 +13,7 @@ use super::dice::Dice;
 use super::envelope::{Envelope, Usage};
 use super::events;
 use super::faults::{Route, usage_limit};
+use super::given::Called;
 use super::head_faults::{self, canned};
 use super::refusal::Refusal;
 use super::reply::{Payload, Reply};
@@ -56,7 +57,8 @@ fn understand(call: &Call<'_>, account: &Account, wire: &Bytes) -> Result<Turn, 
         call.state.recorder.edit(call.record, |recorded| recorded.body = Some(Value::Object(object.clone())));
     }
     let knows = |slug: &str| call.state.catalog.find(slug, account.plan()).is_some();
-    check::turn(object, account.id(), &call.state.mint, knows)
+    let recall = |id: &str| call.state.given.calls(account.index(), id);
+    check::turn(object, account.id(), &call.state.mint, knows, recall)
 }
 
 /// A turn state for the first request of a turn; that of another account is refused.
@@ -84,11 +86,13 @@ fn stream(state: &State, account: &Account, turn: &Turn, shape: &Shape) -> Reply
     let outputs = answer::outputs(turn, &mut dice, shape.deltas);
     let usage = usage(state, account, turn, &outputs);
     let unique = state.unique();
-    let envelope = Envelope::new(turn, &format!("resp_{unique}"));
+    let id = format!("resp_{unique}");
+    let envelope = Envelope::new(turn, &id);
     let story = events::tell(&envelope, &outputs, &unique, |filler| {
         let bytes = [unique.as_bytes(), filler].concat();
         state.mint.seal(account.id(), &bytes)
     });
+    state.given.remember(account.index(), &id, Called::among(&story.items));
     let mut reply = Reply::new(200, Payload::Whole(Bytes::new())).typed("text/event-stream");
     let mut limits = Value::Null;
     if let Some(meter) = state.meters.get(account.index()) {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::accounts::Account;
 use super::catalog::Catalog;
 use super::faults::Board;
+use super::given::Given;
 use super::lineage::Lineage;
 use super::meter::Meter;
 use super::prefixes::Prefixes;
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) lineages: Vec<Mutex<Lineage>>,
     pub(super) meters: Vec<Mutex<Meter>>,
     pub(super) prefixes: Prefixes,
+    pub(super) given: Given,
     pub(super) catalog: Catalog,
     pub(super) board: Board,
     pub(super) recorder: Recorder,
@@ -38,6 +40,7 @@ impl State {
             lineages: accounts.iter().map(|_| Mutex::default()).collect(),
             meters: accounts.iter().map(|_| Mutex::new(Meter::new())).collect(),
             prefixes: Prefixes::default(),
+            given: Given::default(),
             catalog: Catalog::new(),
             board: Board::default(),
             recorder: Recorder::new(),

@@ -204,7 +204,8 @@ impl Reject {
             Self::new(RejectKind::UsageLimit, code, crate::codex::sentence(code, crate::codex::Facts::default()));
         let Some(at) = resets_at else { return reject };
         let wait = at.since(now);
-        reject.with_extra(Extra::QuotaReset { at, in_seconds: wait.as_secs() }).retry_after(wait)
+        let in_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        reject.with_extra(Extra::QuotaReset { at, in_seconds }).retry_after(wait)
     }
 
     /// Names the request member at fault.

@@ -1,7 +1,7 @@
 //! Why no account can serve a request, and how that reads (docs/errors.md, Gateway failures).
 
 use pooler_filter::codex::{Facts, sentence};
-use pooler_filter::{AccountView, Extra, Reject, RejectKind, Standing, Timestamp};
+use pooler_filter::{AccountView, Reject, RejectKind, Standing, Timestamp};
 
 /// Why there is no candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,18 +27,12 @@ impl Refusal {
 
 impl From<Refusal> for Reject {
     fn from(refusal: Refusal) -> Self {
-        let (kind, code) = match refusal {
-            Refusal::Exhausted { .. } => (RejectKind::UsageLimit, "quota_exhausted"),
-            Refusal::NoneEligible => (RejectKind::Unavailable, "no_eligible_backend"),
-        };
-        let reject = Self::new(kind, code, sentence(code, Facts::default()));
         match refusal {
-            Refusal::Exhausted { resets_at: Some(at), now } => {
-                let wait = at.since(now);
-                let in_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                reject.with_extra(Extra::QuotaReset { at, in_seconds }).retry_after(wait)
+            Refusal::Exhausted { resets_at, now } => Self::quota_exhausted(resets_at, now),
+            Refusal::NoneEligible => {
+                let code = "no_eligible_backend";
+                Self::new(RejectKind::Unavailable, code, sentence(code, Facts::default()))
             }
-            Refusal::Exhausted { resets_at: None, .. } | Refusal::NoneEligible => reject,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::super::given::Called;
 use super::super::refusal::Refusal;
 use super::super::tokens::Mint;
 use super::{missing, wrong_type, wrong_value};
@@ -38,8 +39,13 @@ pub(super) fn items(body: &Map<String, Value>) -> Result<&[Value], Refusal> {
     }
 }
 
-/// Checks every item on its own, then the pairs.
-pub(super) fn check(items: &[Value], account_id: &str, mint: &Mint) -> Result<(), Refusal> {
+/// Whether an item hands in the output of a tool.
+pub(super) fn is_output(item: &Value) -> bool {
+    item["type"].as_str().is_some_and(|kind| PAIRS.iter().any(|(_, output, _)| *output == kind))
+}
+
+/// Checks every item on its own, then the pairs; outputs may also answer the calls of an earlier response.
+pub(super) fn check(items: &[Value], earlier: &[Called], account_id: &str, mint: &Mint) -> Result<(), Refusal> {
     for (index, value) in items.iter().enumerate() {
         let param = format!("input[{index}]");
         let item = value.as_object().ok_or_else(|| wrong_type(&param, "an object"))?;
@@ -54,7 +60,7 @@ pub(super) fn check(items: &[Value], account_id: &str, mint: &Mint) -> Result<()
             other => return Err(wrong_value(&format!("{param}.type"), other, &["message", "reasoning"])),
         }
     }
-    pairs(items)
+    pairs(items, earlier)
 }
 
 fn kind_of(item: &Map<String, Value>) -> Option<&str> {
@@ -169,8 +175,9 @@ fn fields(item: &Map<String, Value>, kind: &str, param: &str) -> Result<(), Refu
     }
 }
 
-fn pairs(items: &[Value]) -> Result<(), Refusal> {
-    let mut open: HashMap<(&str, &str), bool> = HashMap::new();
+fn pairs(items: &[Value], earlier: &[Called]) -> Result<(), Refusal> {
+    let mut open: HashMap<(&str, &str), bool> =
+        earlier.iter().map(|call| ((call.kind.as_str(), call.call_id.as_str()), false)).collect();
     for item in items {
         let (Some(kind), Some(call_id)) = (item["type"].as_str(), item["call_id"].as_str()) else { continue };
         if PAIRS.iter().any(|(call, _, _)| *call == kind) {

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::super::refusal::Refusal;
 use super::{absent_or, missing, strict, wrong_type, wrong_value};
 
-/// Refused by the backend with `Unsupported parameter: <name>`, whatever their value. The last two exist on a websocket
-/// only: over HTTP a gateway has to leave them out.
-const UNSUPPORTED: [&str; 13] = [
+/// Refused by the backend with `Unsupported parameter: <name>`, whatever their value. The last one exists on a websocket
+/// only: over HTTP a gateway has to leave it out.
+const UNSUPPORTED: [&str; 12] = [
     "max_output_tokens",
     "max_completion_tokens",
     "temperature",
@@ -19,11 +19,10 @@ const UNSUPPORTED: [&str; 13] = [
     "prompt_cache_retention",
     "prompt_cache_options",
     "context_management",
-    "previous_response_id",
     "generate",
 ];
 
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "model",
     "stream",
     "store",
@@ -34,6 +33,7 @@ const KNOWN: [&str; 17] = [
     "parallel_tool_calls",
     "reasoning",
     "include",
+    "previous_response_id",
     "prompt_cache_key",
     "text",
     "client_metadata",

@@ -48,7 +48,10 @@ fn function(strict: bool, parameters: &Value) -> Value {
 
 fn envelope_rows() -> Vec<Row> {
     let unknown = "The 'gpt-4' model is not supported when using Codex with a ChatGPT account.";
+    let previous = "Unsupported parameter: previous_response_id";
     vec![
+        detail("previous response without an output", with("previous_response_id", json!("resp_1")), previous),
+        error("previous response as a number", with("previous_response_id", json!(1)), PARAM, "previous_response_id"),
         detail("store true", with("store", json!(true)), "Store must be set to false"),
         detail("store absent", without("store"), "Store must be set to false"),
         detail("stream false", with("stream", json!(false)), "Stream must be set to true"),
@@ -132,7 +135,6 @@ fn parameter_rows() -> Vec<Row> {
         "prompt_cache_retention",
         "prompt_cache_options",
         "context_management",
-        "previous_response_id",
         "generate",
     ];
     let tools =
@@ -210,6 +212,30 @@ async fn takes_its_own_reasoning_back_from_the_same_account_only() {
     let sealed = body["input"][0]["encrypted_content"].as_str().unwrap().to_owned();
     body["input"][0]["encrypted_content"] = json!(sealed.replacen(&sealed[80..81], "-", 1));
     assert_eq!(post(&simulator, 0, &body).await.status, 400);
+}
+
+#[tokio::test]
+async fn goes_on_from_its_own_responses_on_the_same_account_only() {
+    let simulator = simulator().await;
+    let mut asks = function(false, &json!({"type": "object"}));
+    asks["tool_choice"] = json!("required");
+    let first = post(&simulator, 0, &asks).await.response();
+    let goes_on = |previous: &Value, call_id: &Value| {
+        let mut body = items(json!([{"type": "function_call_output", "call_id": call_id, "output": "4"}]));
+        body["previous_response_id"] = previous.clone();
+        body
+    };
+    let body = goes_on(&first["id"], &first["output"][0]["call_id"]);
+    let second = post(&simulator, 0, &body).await;
+    assert_eq!((second.status, &second.response()["previous_response_id"]), (200, &first["id"]), "{}", second.text());
+    assert_eq!(second.response()["output"][0]["type"], "message");
+    let stranger = goes_on(&json!("resp_1"), &first["output"][0]["call_id"]);
+    for (account, body) in [(1, &body), (0, &stranger)] {
+        let refused = post(&simulator, account, body).await;
+        assert_eq!((refused.status, refused.error_code()), (400, json!("previous_response_not_found")));
+    }
+    let other_call = post(&simulator, 0, &goes_on(&first["id"], &json!("call_x"))).await;
+    assert!(other_call.text().contains("No tool call found"), "{}", other_call.text());
 }
 
 #[tokio::test]
