@@ -219,7 +219,7 @@ fn gateway(
     lifecycle: &Arc<Lifecycle>,
 ) -> Result<Gateway, StartError> {
     let (settings, clock) = (Arc::clone(&work.settings), Arc::clone(&work.clock));
-    let models = Arc::new(ModelCatalog::new(settings.models.clone(), clock.now().as_secs()));
+    let models = Arc::new(ModelCatalog::new(settings.models.clone()));
     let routing = &settings.routing;
     let ports = Ports {
         keyring: work.pool.clone(),

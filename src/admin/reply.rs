@@ -122,9 +122,9 @@ pub struct RequestRow {
     pub at: String,
     /// `open`, `settled` or `lost`.
     pub state: String,
-    /// Such as `/v1/responses`; none when nothing is known of it.
+    /// Such as `POST /v1/responses`; none when nothing is known of it.
     pub route: Option<String>,
-    /// `http` or `websocket`.
+    /// `http_json` or `http_sse`.
     pub transport: Option<String>,
     /// Whether a stream was asked for.
     pub stream: Option<bool>,

@@ -19,6 +19,8 @@ use crate::secrets::KeySource;
 
 const KIB: usize = 1024;
 const GIB: usize = 1024 * 1024 * KIB;
+/// The rewrite collects no more than this.
+const MOST_COLLECTED: usize = 64 * 1024 * KIB;
 
 pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake> {
     let mut out = Settings::default();
@@ -116,7 +118,7 @@ fn upstream(raw: raw::Upstream, out: &mut Upstream) -> Result<(), Mistake> {
         out.user_agent = header(&written)?;
     }
     out.version = raw.version.as_ref().map(header).transpose()?;
-    bytes(&mut out.max_response, raw.max_response, KIB..=GIB)?;
+    bytes(&mut out.max_response, raw.max_response, KIB..=MOST_COLLECTED)?;
     bytes(&mut out.max_block, raw.max_block, KIB..=GIB)?;
     bytes(&mut out.max_terminal_block, raw.max_terminal_block, KIB..=GIB)
 }

@@ -13,7 +13,6 @@ use crate::config::Model;
 pub(crate) struct ModelCatalog {
     models: Vec<Model>,
     facts: HashMap<String, Arc<ModelFacts>>,
-    created: u64,
 }
 
 /// One model as clients see it.
@@ -40,37 +39,36 @@ struct List<'a> {
 }
 
 impl ModelCatalog {
-    /// The configured models. `created`: unix seconds for a model whose age is not configured.
-    pub(crate) fn new(models: Vec<Model>, created: u64) -> Self {
+    /// The configured models.
+    pub(crate) fn new(models: Vec<Model>) -> Self {
         let facts = models.iter().map(|model| (model.id.clone(), Arc::new(facts(model)))).collect();
-        Self { models, facts, created }
+        Self { models, facts }
     }
 
     /// The models that this key may use.
     pub(crate) fn list(&self, key: &KeyFacts) -> LocalReply {
         let allowed =
             |id: &str| key.allowed_models.as_ref().is_none_or(|list| list.iter().any(|a| a.eq_ignore_ascii_case(id)));
-        let data = self.models.iter().filter(|model| allowed(&model.id)).map(|model| self.entry(model)).collect();
+        let data = self.models.iter().filter(|model| allowed(&model.id)).map(|model| entry(model, key)).collect();
         // Writing plain strings and numbers into memory cannot fail.
         LocalReply::json(serde_json::to_vec(&List { object: "list", data }).unwrap_or_default())
     }
+}
 
-    fn entry<'a>(&self, model: &'a Model) -> Entry<'a> {
-        Entry {
-            id: &model.id,
-            object: "model",
-            created: model.created.unwrap_or(self.created),
-            owned_by: "codex-pooler",
-            permission: [],
-            input_modalities: &model.input_modalities,
-            display_name: &model.display_name,
-            supports_streaming: model.supports_streaming,
-            supports_tools: model.supports_tools,
-            supports_reasoning: model.supports_reasoning,
-            context_length: model
-                .context_window
-                .map(|tokens| tokens * u64::from(model.effective_context_percent) / 100),
-        }
+/// A model whose age is not configured is as old as the pool: it had it from the start.
+fn entry<'a>(model: &'a Model, key: &KeyFacts) -> Entry<'a> {
+    Entry {
+        id: &model.id,
+        object: "model",
+        created: model.created.unwrap_or_else(|| key.pool.created_at.as_secs()),
+        owned_by: "codex-pooler",
+        permission: [],
+        input_modalities: &model.input_modalities,
+        display_name: &model.display_name,
+        supports_streaming: model.supports_streaming,
+        supports_tools: model.supports_tools,
+        supports_reasoning: model.supports_reasoning,
+        context_length: model.context_window.map(|tokens| tokens * u64::from(model.effective_context_percent) / 100),
     }
 }
 

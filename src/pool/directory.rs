@@ -101,6 +101,7 @@ fn facts(pool: &records::PoolRecord) -> PoolFacts {
     PoolFacts {
         id: pool.id,
         slug: pool.slug.clone(),
+        created_at: pool.created_at,
         active: pool.status == PoolStatus::Active,
         v1_enabled: pool.settings.v1_compatibility_enabled,
         images_allowed: pool.settings.allow_image_generation,

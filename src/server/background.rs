@@ -113,7 +113,7 @@ impl Work {
         Ok(())
     }
 
-    /// Refreshing does not depend on whether an account serves just now.
+    /// Refreshing depends on the state of the login alone, not on quota, failures or use.
     async fn refresh_due(self) {
         let mut failed: HashMap<AccountId, (Instant, Duration)> = HashMap::new();
         let mut sweep = interval(SWEEP);

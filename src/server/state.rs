@@ -113,7 +113,7 @@ pub(super) fn idle_ports(settings: &Settings) -> Ports {
     Ports {
         keyring: idle.clone(),
         pool: idle.clone(),
-        catalog: Arc::new(ModelCatalog::new(settings.models.clone(), 0)) as Arc<dyn Catalog>,
+        catalog: Arc::new(ModelCatalog::new(settings.models.clone())) as Arc<dyn Catalog>,
         ledger: idle.clone(),
         affinity: idle,
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,

@@ -1,7 +1,7 @@
 //! `accounting`: every request that got past the gate leaves exactly one row in the ledger.
 //!
 //! A request that goes upstream is reserved before it does; what it took is read off the upstream's own terminal event, so this filter
-//! stands below whoever translates the answer; at the end it is settled once, whatever the end was (docs/routing.md, Accounting).
+//! stands below whoever translates the answer; at the end it is settled once, whatever the end was (docs/accounting.md).
 //! Prompts and answers are never looked at.
 
 mod stage;
@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pooler_filter::codex::{Facts, sentence};
 use pooler_filter::{
     BuildError, Carrier, Contract, Exchange, Filter, FilterContext, FilterFactory, Flow, Intent, Ledger, LedgerError,
     Outcome, OutcomeKind, Port, Principal, Reject, RejectKind, RequestFacts, Reservation, ResponseHead, Route,
@@ -148,8 +149,8 @@ fn request_facts(cx: &Exchange) -> Result<RequestFacts, Reject> {
 
 /// A request that cannot be counted is not served.
 fn not_reserved(error: LedgerError) -> Reject {
-    Reject::new(RejectKind::Unavailable, "gateway_reservation_failed", "gateway request reservation failed")
-        .because(error)
+    let code = "gateway_reservation_failed";
+    Reject::new(RejectKind::Unavailable, code, sentence(code, Facts::default())).because(error)
 }
 
 #[cfg(test)]

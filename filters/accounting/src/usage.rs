@@ -3,7 +3,7 @@
 use pooler_filter::TokenUsage;
 use pooler_filter::json::{Kind, Value};
 
-/// The tokens that a `usage` object tells (docs/routing.md, Usage).
+/// The tokens that a `usage` object tells (docs/accounting.md, Usage).
 pub(crate) fn tokens(usage: Value<'_>) -> TokenUsage {
     known(usage).unwrap_or(TokenUsage::Unknown)
 }

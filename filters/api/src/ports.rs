@@ -66,6 +66,8 @@ pub struct PoolFacts {
     pub id: PoolId,
     /// Its name in URLs and commands.
     pub slug: String,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// Whether it serves anybody.
     pub active: bool,
     /// Whether `/v1` may be used.

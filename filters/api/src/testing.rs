@@ -198,6 +198,7 @@ pub fn key_facts() -> KeyFacts {
         pool: Arc::new(PoolFacts {
             id: PoolId::from_bytes([7; 16]),
             slug: "team".into(),
+            created_at: START,
             active: true,
             v1_enabled: true,
             images_allowed: true,

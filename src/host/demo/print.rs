@@ -16,6 +16,9 @@ use crate::server::Running;
 /// How long the gateway may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The list of models is far smaller, in bytes.
+const MOST: u64 = 1 << 20;
+
 /// How to reach the demo.
 #[derive(Debug)]
 pub(super) struct Access {
@@ -115,7 +118,7 @@ async fn answer(access: &Access) -> std::io::Result<String> {
     let request =
         format!("GET /v1/models HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut head = [0; 64];
-    let read = stream.read(&mut head).await?;
-    Ok(String::from_utf8_lossy(&head[..read]).into_owned())
+    let mut answer = Vec::new();
+    stream.take(MOST).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

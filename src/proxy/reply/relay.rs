@@ -119,19 +119,22 @@ impl Relay<'_> {
         held: Vec<Frame>,
         mut rest: Option<Box<Source>>,
     ) -> Result<Relayed, Gone> {
+        let mut seen = Seen::default();
+        let mut out = Vec::new();
+        let mut end = End::Complete;
+        // The head goes out after what is there already, so that what cannot be translated still has a status of its own.
+        for frame in held {
+            match self.pass(stages, frame, &mut seen, &mut out) {
+                Ok(()) => {}
+                Err(reject) if self.down.status().is_none() => return Ok(Relayed::Refused(reject)),
+                Err(reject) => return self.close(stages, End::Failed(reject), out).await,
+            }
+        }
         if self.down.status().is_none() {
             if let Err(reject) = counted(self.cx).await {
                 return Ok(Relayed::Refused(reject));
             }
             self.down.head(head.status, &head.headers, Length::Open).await?;
-        }
-        let mut seen = Seen::default();
-        let mut out = Vec::new();
-        let mut end = End::Complete;
-        for frame in held {
-            if let Err(reject) = self.pass(stages, frame, &mut seen, &mut out) {
-                return self.close(stages, End::Failed(reject), out).await;
-            }
         }
         if let Some(source) = &mut rest
             && !seen.terminal

@@ -48,8 +48,6 @@ pub struct PoolSettings {
     pub bridge_ring_size: u32,
     /// Requests with the same prompt cache key prefer the same account.
     pub prompt_cache_affinity_enabled: bool,
-    /// HTTP requests of one session prefer the same account.
-    pub sticky_http_sessions: bool,
     /// Whether `/v1` answers at all.
     pub v1_compatibility_enabled: bool,
     /// Whether image routes and the image tool are allowed.
@@ -62,7 +60,6 @@ impl Default for PoolSettings {
             routing_strategy: RoutingStrategy::BridgeRing,
             bridge_ring_size: 3,
             prompt_cache_affinity_enabled: true,
-            sticky_http_sessions: false,
             v1_compatibility_enabled: true,
             allow_image_generation: true,
         }

@@ -54,9 +54,9 @@ pub struct Subject {
     pub pool: Option<PoolId>,
     /// The key; none when nobody was recognised.
     pub key: Option<KeyId>,
-    /// Name of the route, such as `/v1/responses`.
+    /// Name of the route, such as `POST /v1/responses`.
     pub route: String,
-    /// How it came: `http` or `websocket`.
+    /// How it is answered: `http_json` or `http_sse`.
     pub transport: String,
     /// The model that was asked for, when the request got that far.
     pub model: Option<String>,

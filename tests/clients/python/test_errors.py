@@ -76,13 +76,23 @@ def test_an_empty_input_is_refused(client):
     assert (caught.value.code, caught.value.param) == ("invalid_request", "input")
 
 
-def test_a_bad_schema_is_refused_with_its_place(client):
-    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
-    form = {"type": "json_schema", "name": "bad", "schema": schema, "strict": True}
+# In strict form every property is required, and no other one is allowed.
+NOT_STRICT = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
+
+
+def test_a_bad_schema_of_the_answer_is_refused_with_its_place(client):
+    form = {"type": "json_schema", "name": "bad", "schema": NOT_STRICT, "strict": True}
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model=MODEL, input="Say hello", text={"format": form})
-    assert caught.value.code == "invalid_json_schema"
-    assert caught.value.param.startswith("text.format.schema")
+    assert (caught.value.code, caught.value.param) == ("invalid_json_schema", "text.format.schema")
+
+
+def test_a_bad_schema_of_a_function_is_refused_with_its_place(client):
+    tool = {"type": "function", "name": "f", "parameters": NOT_STRICT, "strict": True}
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model=MODEL, input="Say hello", tools=[tool])
+    assert (caught.value.code, caught.value.param) == ("invalid_function_parameters", "tools.0.parameters")
+    assert "Invalid schema for function 'f': " in caught.value.message
 
 
 def test_a_refused_request_never_reaches_an_account(own_demo, own_client):

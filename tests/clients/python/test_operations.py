@@ -17,16 +17,14 @@ def test_the_models_are_listed(client):
     assert models[MODEL].object == "model"
 
 
-def test_one_model_can_be_looked_up(client):
-    assert client.models.retrieve(MODEL).id == MODEL
-    with pytest.raises(openai.NotFoundError) as caught:
-        client.models.retrieve("gpt-2")
-    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-
-
 def test_every_listed_model_answers(client):
+    refused = {}
     for model in client.models.list():
-        assert client.responses.create(model=model.id, input="Say hello").model == model.id
+        try:
+            assert client.responses.create(model=model.id, input="Say hello").model == model.id
+        except openai.APIError as error:
+            refused[model.id] = error.code
+    assert refused == {}
 
 
 def test_every_answer_has_a_request_id_of_its_own(demo, client):

@@ -91,4 +91,5 @@ def test_a_client_that_leaves_in_mid_stream_ends_the_request_upstream(own_demo, 
     wait_until(lambda: own_demo.in_flight_upstream() == 0, "nothing is in flight upstream", timeout=5)
     wait_until(lambda: own_demo.metrics()["codex_pooler_in_flight"] == 0, "nothing is in flight", timeout=5)
     assert own_demo.asked()[-1]["ended"] == "client_gone"
-    wait_until(lambda: own_demo.requests_total(outcome="cancelled") == 1, "it counts as cancelled", timeout=5)
+    cancelled = {"route": "POST /v1/responses", "outcome": "cancelled"}
+    wait_until(lambda: own_demo.requests_total(**cancelled) == 1, "it counts as cancelled", timeout=5)

@@ -30,6 +30,7 @@ pub fn sentence(code: &str, facts: Facts) -> Cow<'static, str> {
         "upstream_request_timeout" | "stream_idle_timeout" => "The provider did not answer in time.",
         "stream_incomplete" => "The answer of the provider ended before it was complete.",
         "quota_exhausted" => "All accounts of this pool have used up their quota until the reset time.",
+        "gateway_reservation_failed" => "gateway request reservation failed",
         "no_eligible_backend" => "no healthy eligible backend is currently available",
         "no_compatible_backend" => "no backend currently supports the requested model capabilities",
         _ => "The upstream request failed.",

@@ -1,4 +1,4 @@
-//! How many tokens a request may take, before anybody has counted them (docs/pools.md, Reservation).
+//! How many tokens a request may take, before anybody has counted them (docs/accounting.md, Reservation).
 
 use pooler_filter::json::JsonObject;
 

@@ -1,4 +1,4 @@
-//! The model: whether the pool has it, whether the key may use it, and what it can do (docs/v1.md, Gateway failures).
+//! The model: whether the pool has it, whether the key may use it, and what it can do (docs/errors.md, Gateway failures).
 
 use std::sync::Arc;
 

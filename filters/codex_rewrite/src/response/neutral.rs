@@ -171,6 +171,12 @@ pub(super) fn usage(edits: &mut Edits<'_>, usage: Value<'_>) {
         ("output_tokens_details", "{\"reasoning_tokens\":0}"),
     ];
     fill(edits, usage, &details);
+    let count = |key: &str| usage.get(key).and_then(|v| v.as_u64());
+    if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+        // Required by the schema, and it cannot be anything else. The ledger still calls such a usage unknown.
+        let total = input.saturating_add(output).to_string();
+        fill(edits, usage, &[("total_tokens", total.as_str())]);
+    }
 }
 
 /// Fills a content part.
