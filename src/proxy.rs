@@ -17,6 +17,7 @@ mod upstream;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
+use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AttemptResult, Body, Chain, Clock, Exchange, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
@@ -27,14 +28,14 @@ use self::admission::Bulkhead;
 use self::budget::Budget;
 use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
-use self::reply::{Relay, Relayed};
+use self::reply::{Fault, Relay, Relayed};
 use self::route::Handler;
 use self::upstream::Frozen;
 use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::endpoints::Endpoints;
-use crate::pool::Pool;
+use crate::pool::{Mark, Pool};
 use crate::server::Lifecycle;
 use crate::telemetry::Metrics;
 
@@ -129,7 +130,11 @@ impl Gateway {
                 if let Some(source) = &reject.source {
                     tracing::warn!(request_id = %cx.id(), error = %reject, %source, "refused");
                 }
+                attempts.end(self, AttemptResult::Cancelled, None);
                 let tried = !attempts.reports().is_empty();
+                if let Err(error) = reply::counted(cx).await {
+                    tracing::error!(request_id = %cx.id(), %error, "the ledger did not take a request that was refused later");
+                }
                 let told = reply::refuse(down, &reject).await;
                 let kind = if told.is_ok() { finish::refused(tried) } else { OutcomeKind::Cancelled };
                 Ended { kind, code: reject.code }
@@ -237,20 +242,40 @@ impl Gateway {
             }
             Err(reject) => (Relay { gateway: self, down, cx }.failure(reject).await, None),
         };
-        let health = self.pool.health();
-        let (result, ended) = match relayed {
-            Relayed::Done(OutcomeKind::Succeeded, _) => {
-                mark.iter().for_each(|mark| health.succeeded(mark));
-                (AttemptResult::Served, Ok(Ended { kind: OutcomeKind::Succeeded, code: None }))
+        let (result, failure, ended) = match relayed {
+            Relayed::Done { kind: OutcomeKind::Succeeded, .. } => {
+                mark.iter().for_each(|mark| self.pool.health().succeeded(mark));
+                (AttemptResult::Served, None, Ok(Ended { kind: OutcomeKind::Succeeded, code: None }))
             }
-            Relayed::Done(kind, code) => {
-                mark.into_iter().for_each(|mark| health.failed(mark, self.clock.now()));
-                (AttemptResult::FailedAfterCommit, Ok(Ended { kind, code }))
+            Relayed::Done { kind, code, fault } => {
+                let failure = mark.and_then(|mark| self.blame(fault, mark));
+                (AttemptResult::FailedAfterCommit, failure, Ok(Ended { kind, code }))
             }
-            Relayed::Gone => (AttemptResult::Cancelled, Err(Stop::Gone)),
-            Relayed::Refused(reject) => (AttemptResult::Invalid, Err(Stop::Refused(reject))),
+            Relayed::Gone => (AttemptResult::Cancelled, None, Err(Stop::Gone)),
+            Relayed::Refused(reject) => (AttemptResult::Invalid, None, Err(Stop::Refused(reject))),
         };
-        attempts.end(self, result, None);
+        attempts.end(self, result, failure.as_ref());
         ended
+    }
+
+    /// Counts a failure after the commit against the account, by the same rules as before it.
+    fn blame(&self, fault: Fault, mark: Mark) -> Option<Failure> {
+        let (health, now) = (self.pool.health(), self.clock.now());
+        match fault {
+            Fault::None => None,
+            Fault::Broke => {
+                health.failed(mark, now);
+                None
+            }
+            Fault::Told(failure) => {
+                if failure.is_usage_limit() {
+                    health.exhausted(mark.account, failure.resets_at, now);
+                }
+                if failure.verdict() != Verdict::Final {
+                    health.failed(mark, now);
+                }
+                Some(failure)
+            }
+        }
     }
 }

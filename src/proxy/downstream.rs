@@ -7,7 +7,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use pooler_filter::RequestId;
+use tokio::time::timeout;
 
+/// Bytes that the client is given at once.
+const SLICE: usize = 64 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client left.
@@ -22,6 +25,7 @@ pub(crate) struct Downstream {
     status: Option<StatusCode>,
     first_byte: Option<Duration>,
     finished: bool,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Downstream {
@@ -43,8 +47,9 @@ pub(crate) enum Length {
 }
 
 impl Downstream {
-    pub(crate) fn new(session: ServerSession, request_id: RequestId, since: Instant) -> Self {
-        Self { session, since, request_id, status: None, first_byte: None, finished: false }
+    /// `patience`: how long the client may take nothing before it counts as gone.
+    pub(crate) fn new(session: ServerSession, request_id: RequestId, since: Instant, patience: Duration) -> Self {
+        Self { session, since, request_id, status: None, first_byte: None, finished: false, patience }
     }
 
     /// The status that was sent, once it was.
@@ -81,7 +86,8 @@ impl Downstream {
             tracing::error!(%error, "a response head could not be built");
             Gone
         })?;
-        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)?;
+        let writing = self.session.write_response_header(Box::new(head));
+        timeout(self.patience, writing).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
         self.status = Some(status);
         self.first_byte.get_or_insert_with(|| self.since.elapsed());
         Ok(())
@@ -103,14 +109,21 @@ impl Downstream {
         Ok(head)
     }
 
-    /// Sends a piece of the body; `end` with the last one.
-    pub(crate) async fn body(&mut self, bytes: Bytes, end: bool) -> Result<(), Gone> {
+    /// Sends a piece of the body; `end` with the last one. The patience is with each slice: who reads slowly, reads.
+    pub(crate) async fn body(&mut self, mut bytes: Bytes, end: bool) -> Result<(), Gone> {
         if bytes.is_empty() && !end {
             return Ok(());
         }
-        self.session.write_response_body(bytes, end).await.map_err(|_| Gone)?;
-        self.finished |= end;
-        Ok(())
+        loop {
+            let slice = bytes.split_to(bytes.len().min(SLICE));
+            let last = bytes.is_empty();
+            let writing = self.session.write_response_body(slice, end && last);
+            timeout(self.patience, writing).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
+            if last {
+                self.finished |= end;
+                return Ok(());
+            }
+        }
     }
 
     /// Sends a whole answer.

@@ -19,11 +19,8 @@ pub(crate) enum Arrival {
     Refused(Reject),
 }
 
-/// Waits for the head of the next request. `idle`: how long a connection that served a request before may be silent; a new one must have
-/// sent its head within `head`.
-pub(crate) async fn read_head(session: &mut ServerSession, head: Duration, idle: Duration) -> Arrival {
-    let reused = session.get_keepalive().is_some();
-    let limit = if reused { idle + head } else { head };
+/// Waits for the head of a request, for no longer than `limit`.
+pub(crate) async fn read_head(session: &mut ServerSession, limit: Duration) -> Arrival {
     match timeout(limit, session.read_request()).await {
         Ok(Ok(true)) => Arrival::Request,
         Ok(Ok(false)) => Arrival::Nothing,

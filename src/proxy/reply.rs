@@ -12,7 +12,7 @@ use pooler_filter::{Durable, Exchange, LocalReply, Reject, RejectKind, Reservati
 
 use super::downstream::{Downstream, Gone, Length};
 
-pub(crate) use self::relay::{Relay, Relayed};
+pub(crate) use self::relay::{Fault, Relay, Relayed};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pooler_filter::{
-    AttemptReport, Code, Durable, Ledger, LedgerError, OutcomeKind, RequestFacts, SettlementFacts, TokenUsage,
-    async_trait,
+    AttemptReport, AttemptResult, Code, Durable, Ledger, LedgerError, OutcomeKind, RequestFacts, SettlementFacts,
+    TokenUsage, async_trait,
 };
 
 use super::State;
@@ -63,8 +63,9 @@ impl Ledger for LedgerPort {
 
     fn settle(&self, facts: SettlementFacts) -> Result<Arc<dyn Durable>, LedgerError> {
         let SettlementFacts { request, outcome, usage, served_model, served_tier } = facts;
-        let served =
-            outcome.attempts.last().filter(|a| outcome.kind != OutcomeKind::Rejected && a.result.reached_client());
+        // Whoever was at work when the client left is told too: it may have cost its tokens.
+        let worked = |a: &&AttemptReport| a.result.reached_client() || a.result == AttemptResult::Cancelled;
+        let served = outcome.attempts.last().filter(worked);
         self.append(LedgerEvent::Settled(Box::new(Settled {
             request_id: request.request,
             subject: Some(subject(&request)),

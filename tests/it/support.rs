@@ -6,6 +6,7 @@ pub mod client;
 pub mod codex;
 pub mod gateway;
 
+#[allow(unused_imports, reason = "each test module uses its own part")]
 pub use client::Client;
 pub use gateway::Gateway;
 

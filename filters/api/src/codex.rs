@@ -2,9 +2,11 @@
 //!
 //! Sources: docs/upstream.md (Events, Errors), docs/errors.md (Sentences) and docs/decisions.md (E7, E13, R2).
 
+mod bare;
 mod failure;
 mod sentence;
 
+pub use bare::bare_response;
 pub use failure::{Failure, Verdict};
 pub use sentence::{Facts, sentence};
 

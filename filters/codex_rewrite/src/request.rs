@@ -11,6 +11,7 @@ mod options;
 mod patch;
 mod reasoning;
 mod repeat;
+mod schema;
 mod splice;
 mod tier;
 mod tool_choice;
@@ -100,6 +101,7 @@ impl<'a> Checked<'a> {
         options::check_types(&members)?;
         let include = options::include(get(Field::Include))?;
         let text = options::text(get(Field::Text));
+        schema::check_text_format(get(Field::Text))?;
         input.media.take().map_or(Ok(()), Err)?;
         model::check_capabilities(&model, input.found.image, tier)?;
         Ok(Self {

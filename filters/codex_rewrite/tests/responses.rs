@@ -12,5 +12,7 @@ mod input;
 mod policy;
 #[path = "responses/refusals.rs"]
 mod refusals;
+#[path = "responses/schemas.rs"]
+mod schemas;
 #[path = "responses/untouched.rs"]
 mod untouched;

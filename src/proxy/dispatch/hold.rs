@@ -78,7 +78,8 @@ impl Hold {
         self.events += 1;
         self.saw_response |= kind == EventKind::Lifecycle || kind.is_terminal();
         if kind.is_terminal() {
-            return Step::End;
+            // The last event is often the largest: it counts like any other towards what is collected.
+            return if self.overflows() { Step::TooLarge } else { Step::End };
         }
         if self.want == Want::Stream {
             self.deadline.get_or_insert_with(|| Instant::now() + self.commit_after);
@@ -92,9 +93,13 @@ impl Hold {
     fn full(&self) -> Step {
         match self.want {
             Want::Stream if self.bytes >= self.most_bytes => Step::Commit,
-            Want::Whole if self.bytes > self.most_collected => Step::TooLarge,
+            Want::Whole if self.overflows() => Step::TooLarge,
             Want::Stream | Want::Whole => Step::Hold,
         }
+    }
+
+    fn overflows(&self) -> bool {
+        self.want == Want::Whole && self.bytes > self.most_collected
     }
 
     /// The code for a collected stream that ended in good order, but without any response in it.

@@ -15,12 +15,30 @@ use crate::proxy::frames::{kind_of, to_bytes};
 /// How the relay ended.
 #[derive(Debug)]
 pub(crate) enum Relayed {
-    /// The client has the whole answer; with the code, if it says that it failed.
-    Done(OutcomeKind, Option<Code>),
+    /// The client has the whole answer.
+    Done {
+        /// Whether it says that it failed.
+        kind: OutcomeKind,
+        /// Code of the failure.
+        code: Option<Code>,
+        /// Whose fault that was.
+        fault: Fault,
+    },
     /// The client left.
     Gone,
     /// Nothing was sent; the refusal is still to be told.
     Refused(Reject),
+}
+
+/// What an answer that failed on its way says of the account that gave it.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// It broke off.
+    Broke,
+    /// The upstream said what was wrong.
+    Told(Failure),
 }
 
 impl From<Gone> for Relayed {
@@ -85,7 +103,7 @@ impl Relay<'_> {
             return Relayed::Refused(reject);
         }
         tracing::error!(error = %reject, "the answer cannot be translated, and its head is sent already");
-        Relayed::Done(OutcomeKind::Failed, reject.code)
+        Relayed::Done { kind: OutcomeKind::Failed, code: reject.code, fault: Fault::None }
     }
 
     /// All frames are here, and the answer goes out in one piece: until then its status is free.
@@ -109,7 +127,7 @@ impl Relay<'_> {
             return Ok(Relayed::Refused(reject));
         }
         self.down.whole(head.status, &head.headers, to_bytes(&mut out)).await?;
-        Ok(Relayed::Done(OutcomeKind::Succeeded, None))
+        Ok(Relayed::Done { kind: OutcomeKind::Succeeded, code: None, fault: Fault::None })
     }
 
     async fn stream(
@@ -144,11 +162,11 @@ impl Relay<'_> {
         if let Some(source) = rest.filter(|_| seen.terminal) {
             source.retire();
         }
-        if let (Some(failure), End::Complete) = (&seen.failure, &end) {
-            self.close(stages, End::Complete, out).await?;
-            return Ok(Relayed::Done(OutcomeKind::Failed, failure.code.clone()));
-        }
-        self.close(stages, end, out).await
+        let told = seen.failure.filter(|_| matches!(end, End::Complete));
+        let ended = self.close(stages, end, out).await?;
+        let Some(failure) = told else { return Ok(ended) };
+        let code = failure.code.clone();
+        Ok(Relayed::Done { kind: OutcomeKind::Failed, code, fault: Fault::Told(failure) })
     }
 
     /// Reads on until the last event, the end, or a refusal by a stage. What is there at once goes out at once, in one piece.
@@ -220,20 +238,20 @@ impl Relay<'_> {
 
     /// Tells the stages the end; what they still have to say goes out with the last bytes.
     async fn close(&mut self, stages: &mut Stages, end: End, mut out: Vec<Frame>) -> Result<Relayed, Gone> {
-        let code = match &end {
-            End::Complete => None,
-            End::Cut(_) => Some(Code::new("stream_incomplete")),
+        let (code, fault) = match &end {
+            End::Complete => (None, Fault::None),
+            End::Cut(_) => (Some(Code::new("stream_incomplete")), Fault::Broke),
             End::Failed(reject) => {
-                tracing::warn!(error = %reject, "the answer failed on its way");
-                reject.code.clone().or(Some(Code::new("server_error")))
+                tracing::warn!(request_id = %self.cx.id(), error = %reject, "the answer failed on its way");
+                (reject.code.clone().or(Some(Code::new("server_error"))), Fault::None)
             }
         };
         if let Err(reject) = stages.end(&end, &mut out, self.cx) {
-            tracing::error!(error = %reject, "a stage failed at the end of an answer");
+            tracing::error!(request_id = %self.cx.id(), error = %reject, "a stage failed at the end of an answer");
         }
         self.down.body(to_bytes(&mut out), true).await?;
         let kind = if code.is_none() { OutcomeKind::Succeeded } else { OutcomeKind::Failed };
-        Ok(Relayed::Done(kind, code))
+        Ok(Relayed::Done { kind, code, fault })
     }
 }
 

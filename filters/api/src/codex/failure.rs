@@ -43,6 +43,24 @@ pub struct Failure {
 const POLICY: [&str; 5] =
     ["misalignment_policy_violation", "content_policy_violation", "cyber_policy", "bio_policy", "invalid_prompt"];
 const QUOTA: [&str; 4] = ["usage_limit_reached", "insufficient_quota", "rate_limit_exceeded", "slow_down"];
+const RETRYABLE: [&str; 6] = [
+    "upstream_request_timeout",
+    "stream_incomplete",
+    "server_error",
+    "overloaded_error",
+    "server_is_overloaded",
+    "websocket_connection_limit_reached",
+];
+/// The token of the account is refused; a client's own key is not at fault.
+const TOKEN: [&str; 4] = ["invalid_api_key", "invalid_authentication", "token_expired", "token_invalidated"];
+/// An earlier response that the upstream does not know (any more).
+const LOST_RESPONSE: [&str; 2] = ["previous_response_not_found", "invalid_previous_response_id"];
+const CONTEXT: &str = "context_length_exceeded";
+
+/// Whether a code, or the reason of an incomplete response, is known to mean a failure.
+fn is_failure(code: &str) -> bool {
+    [&POLICY[..], &QUOTA, &RETRYABLE, &TOKEN, &LOST_RESPONSE, &[CONTEXT]].iter().any(|list| list.contains(&code))
+}
 
 impl Failure {
     /// Reads the error answer of the upstream. `retry_after` is its header, `now` the time that relative resets count from.
@@ -74,9 +92,8 @@ impl Failure {
             EventKind::Error => failure.status = event_status(event),
             EventKind::Incomplete => {
                 let reason = response.and_then(|r| r.get("incomplete_details")).and_then(|d| d.get("reason"));
-                let ordinary =
-                    reason.is_none_or(|r| r.is_null() || r.is_str("max_output_tokens") || r.is_str("content_filter"));
-                if ordinary && inner.is_none() && outer.is_none() {
+                let failed = reason.and_then(|r| r.as_str()).is_some_and(|reason| is_failure(&reason));
+                if !failed && inner.is_none() && outer.is_none() {
                     return None;
                 }
                 failure.code = safe(reason);
@@ -104,8 +121,9 @@ impl Failure {
         self.code = safe(error.get("code")).or(self.code.take());
         self.error_type = safe(error.get("type"));
         if self.code.is_none() {
-            // A quota refusal carries its name in `type` and no code (docs/upstream.md, Errors).
-            self.code = self.error_type.clone().filter(|t| t.as_str().starts_with("usage_"));
+            // Quota refusals and faults of the service carry their name in `type` and no code (docs/upstream.md, Errors).
+            let named = |t: &Code| t.as_str().starts_with("usage_") || is_failure(t.as_str());
+            self.code = self.error_type.clone().filter(named);
         }
         self.param = safe(error.get("param"));
         let message = error.get("message").and_then(|m| m.as_str());
@@ -163,20 +181,21 @@ impl Failure {
     }
 
     fn verdict_in_stream(&self) -> Verdict {
-        const RETRYABLE: [&str; 6] = [
-            "upstream_request_timeout",
-            "stream_incomplete",
-            "server_error",
-            "overloaded_error",
-            "server_is_overloaded",
-            "websocket_connection_limit_reached",
-        ];
-        if self.code_in(&["invalid_api_key", "invalid_authentication", "token_expired", "token_invalidated"]) {
+        if self.code_in(&TOKEN) {
             Verdict::Refresh
         } else if self.code_in(&RETRYABLE) || self.code_in(&QUOTA) || self.has_code("usage_not_included") {
             Verdict::NextCandidate
         } else {
             Verdict::Final
+        }
+    }
+
+    /// On a public event stream clients would look for a response that they never stored here: it is told as a broken-off answer
+    /// (docs/v1.md, Normalisation).
+    pub fn mask_lost_response(&mut self) {
+        if self.code_in(&LOST_RESPONSE) {
+            self.code = Some(Code::new("stream_incomplete"));
+            self.status = None;
         }
     }
 
@@ -201,7 +220,10 @@ impl Failure {
 
     /// The status of a failure inside a stream that becomes an HTTP answer (docs/errors.md, Terminals).
     fn terminal_reject(&self, input_file: bool, context_window: Option<u64>) -> Reject {
-        const INVALID: [&str; 3] = ["context_length_exceeded", "invalid_image", "invalid_audio"];
+        const INVALID: [&str; 3] = [CONTEXT, "invalid_image", "invalid_audio"];
+        if self.code_in(&TOKEN) {
+            return self.render(RejectKind::Unavailable, Code::new("no_eligible_backend"), context_window);
+        }
         let code = self.code.clone().unwrap_or_else(|| Code::new("upstream_error"));
         let text = code.as_str();
         let kind = match text {

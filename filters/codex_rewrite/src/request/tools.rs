@@ -10,6 +10,7 @@ use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
 use super::patch::{ListPatch, Patch, filled, given, read};
+use super::schema::{Functions, Spot};
 use super::splice::Splice;
 
 const PARAM: &str = "tools";
@@ -43,9 +44,10 @@ impl Tools {
         }
         let mut walk = Walk::default();
         let mut list = ListPatch::new(value);
-        for tool in value.items() {
-            list.keep_or_put(tool, walk.tool(tool)?);
+        for (at, tool) in value.items().enumerate() {
+            list.keep_or_put(tool, walk.tool(at, tool)?);
         }
+        walk.functions.finish()?;
         let namespaces = walk.owners.into_iter().filter_map(|(name, owner)| Some((name, owner?))).collect();
         Ok(Self { edited: list.finish().map(Splice::join), declared: walk.declared, namespaces })
     }
@@ -64,20 +66,21 @@ struct Walk {
     declared: HashSet<(Callable, String)>,
     /// The namespace of a name; none when it stands outside of one or in several.
     owners: HashMap<String, Option<String>>,
+    functions: Functions,
 }
 
 impl Walk {
-    fn tool(&mut self, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
+    fn tool(&mut self, at: usize, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
         let kind = tool.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
         match kind.as_ref() {
             "function" | "custom" => {
-                let (declared, edited) = callable::check(tool, &kind)?;
+                let (declared, edited) = callable::check(tool, &kind, Spot::Top(at), &mut self.functions)?;
                 self.claim(&declared.name)?;
                 self.owners.insert(declared.name.clone(), None);
                 self.declared.insert((declared.kind, declared.name));
                 Ok(edited)
             }
-            "namespace" => self.namespace(tool),
+            "namespace" => self.namespace(at, tool),
             "programmatic_tool_calling" => Ok(None),
             "web_search" | "web_search_preview" => hosted::web_search(tool),
             "image_generation" => hosted::image_generation(tool),
@@ -86,7 +89,7 @@ impl Walk {
         }
     }
 
-    fn namespace(&mut self, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
+    fn namespace(&mut self, at: usize, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
         let [_, name, description, tools] =
             read(tool, &["type", "name", "description", "tools"]).map_err(|_| not_translatable())?;
         let namespace = filled(given(name)).ok_or_else(not_translatable)?.into_owned();
@@ -96,12 +99,13 @@ impl Walk {
         self.claim(&namespace)?;
         let mut inner = ListPatch::new(list);
         let mut names = HashSet::with_capacity(list.len());
-        for tool in list.items() {
+        for (place, tool) in list.items().enumerate() {
             let kind = tool.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
             if !matches!(kind.as_ref(), "function" | "custom") {
                 return Err(not_translatable());
             }
-            let (declared, edited) = callable::check(tool, &kind)?;
+            let spot = Spot::Inside { namespace: at, tool: place };
+            let (declared, edited) = callable::check(tool, &kind, spot, &mut self.functions)?;
             if !names.insert(declared.name.clone()) {
                 return Err(not_unique());
             }

@@ -65,7 +65,7 @@ impl Stage for Collect {
                 Ok(())
             }
             FrameKind::Json => {
-                let json = event::answer(frame.data()).ok_or_else(failed::invalid)?;
+                let json = event::answer(frame.data())?;
                 self.event(&Event::of(&json, None).ok_or_else(failed::invalid)?, echo)
             }
             FrameKind::Opaque => Err(failed::invalid()),

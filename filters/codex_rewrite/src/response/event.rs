@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pooler_filter::codex::{EventKind, Failure};
+use pooler_filter::codex::{EventKind, Failure, bare_response};
 use pooler_filter::json::{Json, Kind, Value};
-use pooler_filter::{Clock, Frame, FrameKind};
+use pooler_filter::{Clock, Frame, FrameKind, Reject};
 
-use super::edits::Members;
+use super::failed;
 
 /// What an event asks of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,29 +227,13 @@ pub(super) fn document(frame: &Frame) -> Option<(Json, Option<&str>)> {
     // The oldest form of a terminal: a bare response object.
     let named = matches!(frame.name(), None | Some("response.completed" | "response.done"));
     let is_response = root.get("id").is_some_and(|id| id.kind() == Kind::String);
-    (named && is_response).then(|| Some((wrapped(&json)?, None))).flatten()
+    (named && is_response).then(|| Some((bare_response(&json)?, None))).flatten()
 }
 
-/// The event in a plain JSON answer, which is a bare response object. None for what is no JSON object.
-pub(super) fn answer(body: &Bytes) -> Option<Json> {
-    let json = Json::parse(one_line(body)).ok()?;
-    (json.root().kind() == Kind::Object).then(|| wrapped(&json)).flatten()
-}
-
-/// A bare response object as the event that ends its stream. Its own status decides whether that is a success.
-fn wrapped(response: &Json) -> Option<Json> {
-    let root = response.root();
-    let status = |text: &str| root.get("status").is_some_and(|status| status.is_str(text));
-    let failed = status("failed") || root.get("error").is_some_and(|error| !error.is_null());
-    let name = match () {
-        () if failed => "response.failed",
-        () if status("incomplete") => "response.incomplete",
-        () => "response.completed",
-    };
-    let mut event = Members::default();
-    event.add_str("type", name);
-    event.add("response", &root.raw_bytes());
-    Json::parse(event.into_object().into()).ok()
+/// The event in a plain JSON answer, which is a bare response object.
+pub(super) fn answer(body: &Bytes) -> Result<Json, Reject> {
+    let json = Json::parse(one_line(body)).ok().filter(|json| json.root().kind() == Kind::Object);
+    bare_response(&json.ok_or_else(failed::invalid)?).ok_or_else(|| failed::bad_gateway("upstream_response_missing"))
 }
 
 /// The data on one line. In JSON a line can only break where white space may stand.

@@ -3,7 +3,7 @@
 
 use pooler_filter::codex::{self, Failure, sentence};
 use pooler_filter::json::{Kind, Value};
-use pooler_filter::{Code, Reject, RejectKind};
+use pooler_filter::{Reject, RejectKind};
 
 use super::Asked;
 use super::edits::Members;
@@ -22,11 +22,7 @@ const LARGEST_COUNT: u64 = (1 << 53) - 1;
 
 /// What the client is told of a failure of the backend.
 pub(super) fn reject(mut failure: Failure, asked: &Asked) -> Reject {
-    // Clients would look for a response that they never stored here.
-    if failure.has_code("previous_response_not_found") || failure.has_code("invalid_previous_response_id") {
-        failure.code = Some(Code::new("stream_incomplete"));
-        failure.status = None;
-    }
+    failure.mask_lost_response();
     failure.public_reject(asked.input_file, asked.context_window)
 }
 

@@ -84,12 +84,12 @@ impl Items {
         told.name = text("name");
     }
 
-    /// Notes that the text of an item, and all that goes before its end, was written by us.
-    pub(super) fn note_synthesised(&mut self, index: u64) {
-        self.any_text = true;
+    /// Notes that what goes before the end of an item was written by us, and whether its text was among that.
+    pub(super) fn note_synthesised(&mut self, index: u64, text: bool) {
+        self.any_text |= text;
         if let Some(told) = self.entry(index) {
             told.added = true;
-            told.text = true;
+            told.text |= text;
         }
     }
 

@@ -51,7 +51,7 @@ impl Stage for Stream {
                 }
             }
             FrameKind::Json => {
-                let json = event::answer(frame.data()).ok_or_else(failed::invalid)?;
+                let json = event::answer(frame.data())?;
                 let event = Event::of(&json, None).ok_or_else(failed::invalid)?;
                 self.event(frame, &event, echo, out);
             }
@@ -135,7 +135,7 @@ impl Stream {
                 let place = Place { index, item_id: event.members.item_id, status: "completed" };
                 let own = synthesise::before_done(item, &place, &self.items, &echo.namespaces);
                 if !own.is_empty() {
-                    self.items.note_synthesised(index);
+                    self.items.note_synthesised(index, own.len() > 1);
                 }
                 own
             }
@@ -193,6 +193,10 @@ impl Stream {
             let mut facts = Facts::new(&started.id, event.status(), started.created_at);
             facts.completed_at = (event.class == Class::Completed).then(|| self.asked.now());
             normalise::response(edits, response, &facts, echo);
+            // One stream tells of one response: clients break when its id changes under way.
+            if let Some(other) = response.get("id").filter(|id| !id.is_str(&started.id)) {
+                edits.replace(other, normalise::string(&started.id));
+            }
         }
         let found = &event.members;
         match event.class {

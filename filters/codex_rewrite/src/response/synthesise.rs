@@ -25,7 +25,8 @@ pub(super) fn created(facts: &Facts<'_>, echo: &Echo) -> Own {
     Own { name: "response.created", members }
 }
 
-/// What has to come before the `response.output_item.done` of a message whose text was not streamed; nothing for other items.
+/// What has to come before a `response.output_item.done`: all events of a message whose text was not streamed, and for an item that was
+/// not announced its announcement, because clients find an item by its place among the announced.
 pub(super) fn before_done(
     item: Value<'_>,
     place: &Place<'_>,
@@ -33,11 +34,17 @@ pub(super) fn before_done(
     namespaces: &HashMap<String, String>,
 ) -> Vec<Own> {
     let mut events = Vec::new();
-    if has_text(item)
-        && items.lacks_text(place.index)
+    let text = has_text(item) && items.lacks_text(place.index);
+    let told = items.get(place.index);
+    if (text || !told.is_some_and(|told| told.added))
         && let Some(item) = normalise::filled(item, place, namespaces)
     {
-        Writer { index: place.index, told: items.get(place.index), events: &mut events }.message(&item);
+        let mut writer = Writer { index: place.index, told, events: &mut events };
+        if text {
+            writer.message(&item);
+        } else {
+            writer.item("response.output_item.added", item.bytes());
+        }
     }
     events
 }

@@ -68,6 +68,10 @@ async fn a_whole_answer_is_held_to_its_end_and_bounded() {
     assert!(hold.deadline().is_none());
     let large = Frame::event("response.output_text.delta", format!(r#"{{"type":"x","d":"{}"}}"#, "x".repeat(1000)));
     assert!(matches!(hold.take(large, NOW), Step::TooLarge));
+    let large =
+        || Frame::event("response.completed", format!(r#"{{"type":"response.completed","d":"{}"}}"#, "x".repeat(1000)));
+    assert!(matches!(Hold::new(Want::Whole, &settings).take(large(), NOW), Step::TooLarge));
+    assert!(matches!(Hold::new(Want::Stream, &settings).take(large(), NOW), Step::End));
     let mut hold = self::hold(Want::Whole);
     assert!(matches!(hold.take(event("response.output_text.delta"), NOW), Step::Hold));
     assert!(matches!(hold.take(event("response.completed"), NOW), Step::End));

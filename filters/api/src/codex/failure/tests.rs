@@ -77,7 +77,6 @@ fn each_terminal_code_has_its_verdict_and_its_status() {
         ("upstream_request_timeout", Verdict::NextCandidate, 502),
         ("websocket_connection_limit_reached", Verdict::NextCandidate, 502),
         ("model_not_found", Verdict::NextCandidate, 502),
-        ("invalid_api_key", Verdict::Refresh, 502),
         ("context_length_exceeded", Verdict::Final, 400),
         ("invalid_prompt", Verdict::Final, 400),
         ("content_policy_violation", Verdict::Final, 400),
@@ -105,6 +104,32 @@ fn each_terminal_code_has_its_verdict_and_its_status() {
 }
 
 #[test]
+fn a_refused_token_of_the_account_is_never_told_as_the_clients_own() {
+    for code in TOKEN {
+        let failure = event(&format!(r#"{{"type":"error","error":{{"code":"{code}"}}}}"#)).unwrap();
+        assert_eq!(failure.verdict(), Verdict::Refresh, "{code}");
+        let reject = failure.public_reject(false, None);
+        assert_eq!((reject.status().as_u16(), reject.code_str()), (503, "no_eligible_backend"), "{code}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_service_that_has_only_a_type_moves_on() {
+    let failure = event(r#"{"type":"error","error":{"type":"server_error","code":null,"message":"sorry"}}"#).unwrap();
+    assert_eq!((failure.verdict(), failure.has_code("server_error")), (Verdict::NextCandidate, true));
+    let failure = event(r#"{"type":"error","error":{"type":"invalid_request_error","code":null}}"#).unwrap();
+    assert_eq!((failure.verdict(), failure.code.is_none()), (Verdict::Final, true));
+}
+
+#[test]
+fn a_lost_response_is_masked_on_streams() {
+    let mut failure = event(r#"{"type":"error","status":400,"error":{"code":"previous_response_not_found"}}"#).unwrap();
+    failure.mask_lost_response();
+    let reject = failure.public_reject(false, None);
+    assert_eq!((reject.status().as_u16(), reject.code_str()), (502, "stream_incomplete"));
+}
+
+#[test]
 fn an_incomplete_response_is_a_failure_only_when_its_reason_is() {
     assert!(
         event(r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}"#)
@@ -114,6 +139,11 @@ fn an_incomplete_response_is_a_failure_only_when_its_reason_is() {
     let failure =
         event(r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"rate_limit_exceeded"}}}"#);
     assert!(failure.is_some_and(|f| f.has_code("rate_limit_exceeded")));
+    for unknown in ["max_messages", "steered"] {
+        let text =
+            format!(r#"{{"type":"response.incomplete","response":{{"incomplete_details":{{"reason":"{unknown}"}}}}}}"#);
+        assert!(event(&text).is_none(), "{unknown}");
+    }
     let failure = event(r#"{"type":"response.incomplete","response":{"error":{"code":"server_error"}}}"#);
     assert!(failure.is_some_and(|f| f.has_code("server_error")));
     assert!(event(r#"{"type":"response.completed","response":{"error":null}}"#).is_none());

@@ -4,6 +4,7 @@ use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
 use super::super::patch::{Member, Patch, filled, given, read};
+use super::super::schema::{Functions, Spot};
 use super::super::splice::Splice;
 use super::{Callable, bad, not_translatable};
 
@@ -14,19 +15,24 @@ pub(super) struct Declared {
     pub(super) name: String,
 }
 
-/// Checks a tool of the type `function` or `custom`.
-pub(super) fn check(tool: Value<'_>, kind: &str) -> Result<(Declared, Option<Splice>), Reject> {
-    if kind == "function" { function(tool) } else { custom(tool) }
+/// Checks a tool of the type `function` or `custom`, which stands at that place.
+pub(super) fn check(
+    tool: Value<'_>,
+    kind: &str,
+    spot: Spot,
+    functions: &mut Functions,
+) -> Result<(Declared, Option<Splice>), Reject> {
+    if kind == "function" { function(tool, spot, functions) } else { custom(tool) }
 }
 
 /// Flat: the nested form belongs to chat. Members that are null are taken out, `strict` above all.
-fn function(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
+fn function(tool: Value<'_>, spot: Spot, functions: &mut Functions) -> Result<(Declared, Option<Splice>), Reject> {
     const NAMES: [&str; 8] =
         ["type", "name", "description", "parameters", "strict", "defer_loading", "allowed_callers", "output_schema"];
     if tool.get("name").is_none() || tool.get("parameters").is_none_or(|parameters| parameters.is_null()) {
         return Err(bad("function tool requires flat name and parameters"));
     }
-    let [_, name, description, _, strict, defer, callers, schema] =
+    let [_, name, description, parameters, strict, defer, callers, schema] =
         read(tool, &NAMES).map_err(|_| not_translatable())?;
     let name = filled(given(name)).ok_or_else(|| bad("function tool requires a non-empty name"))?;
     check_kind(description, Kind::String)?;
@@ -36,6 +42,11 @@ fn function(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
     let mut patch = Patch::new(tool);
     for member in [description, strict, defer, callers, schema] {
         patch.drop_null(member);
+    }
+    if let Some(schema) = given(parameters).filter(|_| given(strict).and_then(|strict| strict.as_bool()) == Some(true))
+        && let Some(repaired) = functions.check(&name, schema, spot)
+    {
+        patch.set("parameters", parameters, repaired);
     }
     Ok((Declared { kind: Callable::Function, name: name.into_owned() }, patch.finish()))
 }

@@ -1,0 +1,103 @@
+//! Strict schemas, which the backend holds a model to: one that it would not take is refused here, where the answer can name the place
+//! (docs/v1.md, Tools and tool_choice).
+//!
+//! Only what it is known to refuse is refused: whether its limits on size are kept, it says itself.
+
+mod keywords;
+mod place;
+mod references;
+mod repair;
+mod types;
+mod walk;
+
+use std::fmt;
+
+use pooler_filter::json::Value;
+use pooler_filter::{Reject, RejectKind};
+
+use self::place::Flaw;
+use self::walk::{Untyped, Walk};
+use super::splice::Splice;
+
+/// How much of a name an error repeats, in characters.
+const NAME_SHOWN: usize = 128;
+
+/// Where a function stands in `tools`. Reads as the path to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Spot {
+    /// In the list itself.
+    Top(usize),
+    /// In the list of a namespace.
+    Inside {
+        /// The namespace's place.
+        namespace: usize,
+        /// The function's place in it.
+        tool: usize,
+    },
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top(tool) => write!(f, "tools.{tool}"),
+            Self::Inside { namespace, tool } => write!(f, "tools.{namespace}.tools.{tool}"),
+        }
+    }
+}
+
+/// The parameters of the strict functions. The first refusal waits until all tools were seen: the shape of a tool is checked before any
+/// schema.
+#[derive(Debug, Default)]
+pub(super) struct Functions {
+    refused: Option<Reject>,
+}
+
+impl Functions {
+    /// Checks the parameters of one function. Returns them with the types that nodes below the root left out, none when there are all.
+    pub(super) fn check(&mut self, name: &str, parameters: Value<'_>, spot: Spot) -> Option<Splice> {
+        if self.refused.is_some() {
+            return None;
+        }
+        match Walk::over(parameters, Untyped::Infer) {
+            Ok(missing) => repair::with_types(parameters, missing),
+            Err(flaw) => {
+                let subject = format!("function '{}'", shown(name));
+                let reject = refusal("invalid_function_parameters", &subject, &flaw);
+                self.refused = Some(reject.at(format!("{spot}.parameters")));
+                None
+            }
+        }
+    }
+
+    /// The first refusal, if there was one.
+    pub(super) fn finish(self) -> Result<(), Reject> {
+        self.refused.map_or(Ok(()), Err)
+    }
+}
+
+/// Checks the schema that `text` asks a strict answer to have, if it asks for one.
+pub(super) fn check_text_format(text: Option<Value<'_>>) -> Result<(), Reject> {
+    let Some(format) = text.and_then(|text| text.get("format")).filter(is_strict_schema) else { return Ok(()) };
+    let checked = match format.get("schema") {
+        Some(schema) => Walk::over(schema, Untyped::Refuse).map(drop),
+        None => Err(Flaw::at(None, "schema is required")),
+    };
+    checked.map_err(|flaw| {
+        let name = format.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+        let subject = format!("response_format '{}'", shown(&name));
+        refusal("invalid_json_schema", &subject, &flaw).at("text.format.schema")
+    })
+}
+
+fn is_strict_schema(format: &Value<'_>) -> bool {
+    let strict = format.get("strict").and_then(|strict| strict.as_bool()) == Some(true);
+    strict && format.get("type").is_some_and(|kind| kind.is_str("json_schema"))
+}
+
+fn refusal(code: &'static str, subject: &str, flaw: &Flaw) -> Reject {
+    Reject::new(RejectKind::Invalid, code, format!("Invalid schema for {subject}: {flaw}"))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(NAME_SHOWN).collect()
+}
