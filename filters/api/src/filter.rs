@@ -1,9 +1,11 @@
 //! What a filter is: hooks on the way down, a stage on the way up.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::head::Names;
 use crate::{AttemptReport, Code, Exchange, Frame, Reject, ResponseHead, UpstreamRequest};
 
 /// What happens after a hook.
@@ -15,8 +17,7 @@ pub enum Flow {
     Reply(LocalReply),
 }
 
-/// An answer that is given here, without the upstream.
-#[derive(Debug)]
+/// An answer that is given here, without the upstream. `Debug` tells no content.
 pub struct LocalReply {
     /// Status and headers.
     pub status: http::StatusCode,
@@ -33,6 +34,16 @@ impl LocalReply {
         let mut headers = http::HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         Self { status: http::StatusCode::OK, headers, body: body.into() }
+    }
+}
+
+impl fmt::Debug for LocalReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalReply")
+            .field("status", &self.status)
+            .field("headers", &Names(&self.headers))
+            .field("body", &self.body.len())
+            .finish()
     }
 }
 

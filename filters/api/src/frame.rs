@@ -1,5 +1,7 @@
 //! A frame: one event, message or body, neutral to its carrier, with its source bytes.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::sse::Block;
@@ -15,8 +17,8 @@ pub enum FrameKind {
     Opaque,
 }
 
-/// One event or body. An untouched frame is written exactly as it came.
-#[derive(Debug, Clone)]
+/// One event or body. An untouched frame is written exactly as it came. `Debug` tells sizes, never contents.
+#[derive(Clone)]
 pub struct Frame {
     kind: FrameKind,
     raw: Option<Bytes>,
@@ -121,6 +123,12 @@ impl Frame {
     }
 }
 
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({:?}, {} bytes)", self.kind, self.data.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +159,10 @@ mod tests {
     #[test]
     fn a_body_is_written_bare() {
         assert_eq!(Frame::json("{}").to_bytes(), "{}");
+    }
+
+    #[test]
+    fn the_debug_form_tells_no_content() {
+        assert_eq!(format!("{:?}", Frame::event("CANARY", "CANARY")), "Frame(Sse, 6 bytes)");
     }
 }

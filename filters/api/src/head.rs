@@ -1,13 +1,24 @@
 //! Heads of messages: what the client asked for (immutable), what goes upstream, and what goes back.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::{Body, Timestamp};
 
-/// The head of the client's request as it arrived, without its credential: the host keeps that apart as a secret.
-#[derive(Debug, Clone)]
+/// The names of headers, for `Debug`: their values may be content.
+pub(crate) struct Names<'a>(pub(crate) &'a HeaderMap);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// The head of the client's request as it arrived, without its credential: the host keeps that apart as a secret. `Debug` tells no query
+/// and no value of a header.
+#[derive(Clone)]
 pub struct RequestHead {
     /// Method.
     pub method: Method,
@@ -17,6 +28,16 @@ pub struct RequestHead {
     pub query: String,
     /// Headers except `authorization`.
     pub headers: HeaderMap,
+}
+
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &Names(&self.headers))
+            .finish_non_exhaustive()
+    }
 }
 
 impl RequestHead {
@@ -36,8 +57,8 @@ pub struct Connection {
     pub received_at: Timestamp,
 }
 
-/// The request that goes upstream: same for every attempt, without the credentials of an account, which join on the wire.
-#[derive(Debug)]
+/// The request that goes upstream: same for every attempt, without the credentials of an account, which join on the wire. `Debug` tells no
+/// value of a header.
 pub struct UpstreamRequest {
     /// Method.
     pub method: Method,
@@ -47,6 +68,17 @@ pub struct UpstreamRequest {
     pub headers: HeaderMap,
     /// The body; frozen once the chain is through.
     pub body: Body,
+}
+
+impl fmt::Debug for UpstreamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &Names(&self.headers))
+            .field("body", &self.body)
+            .finish()
+    }
 }
 
 /// What the frames of a response are carried in.
@@ -95,5 +127,18 @@ impl ResponseHead {
         for name in names {
             self.headers.remove(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_form_of_a_head_tells_no_query_and_no_value() {
+        let headers = HeaderMap::from_iter([(http::header::COOKIE, http::HeaderValue::from_static("CANARY"))]);
+        let head = RequestHead { method: Method::GET, path: "/v1/models".into(), query: "CANARY".into(), headers };
+        let text = format!("{head:?}");
+        assert!(text.contains("/v1/models") && text.contains("cookie") && !text.contains("CANARY"), "{text}");
     }
 }

@@ -83,7 +83,8 @@ impl<'a> Checked<'a> {
             return Err(Reject::unsupported_parameter(name.to_owned()));
         }
         let model_name = filled(get(Field::Model)).ok_or_else(|| Reject::invalid("model is required").at("model"))?;
-        let model = model::find(filter.catalog.as_ref(), key, &model_name)?;
+        // Raised only after the checks of the body: what is wrong with a request does not depend on who sends it.
+        let model = model::find(filter.catalog.as_ref(), key, &model_name);
         options::check_unsupported(&members)?;
         options::check_prompt_cache_options(get(Field::PromptCacheOptions))?;
         let continued = filled(get(Field::PreviousResponseId)).is_some();
@@ -93,7 +94,8 @@ impl<'a> Checked<'a> {
         let tools = Tools::of(get(Field::Tools))?;
         let tool_choice = tool_choice::of(get(Field::ToolChoice), &tools)?;
         let max_output_tokens = options::max_output_tokens(get(Field::MaxOutputTokens))?;
-        let reasoning = Reasoning::of(get(Field::Reasoning), model.supports_reasoning_summary)?;
+        let takes_summary = model.as_ref().is_ok_and(|model| model.supports_reasoning_summary);
+        let reasoning = Reasoning::of(get(Field::Reasoning), takes_summary)?;
         options::check_moderation(get(Field::Moderation))?;
         let tier = tier::of(get(Field::ServiceTier))?;
         let truncation = options::truncation(get(Field::Truncation))?;
@@ -103,6 +105,7 @@ impl<'a> Checked<'a> {
         let text = options::text(get(Field::Text));
         schema::check_text_format(get(Field::Text))?;
         input.media.take().map_or(Ok(()), Err)?;
+        let model = model?;
         model::check_capabilities(&model, input.found.image, tier)?;
         Ok(Self {
             members,

@@ -1,18 +1,22 @@
 //! `input`: every item is checked, and only those that a rule names are written anew (docs/v1.md, Input items).
 
+mod call_ids;
 mod calls;
+mod chat;
 mod media;
 mod message;
+mod origin;
 mod part;
 mod replay;
 
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
+use self::call_ids::CallIds;
 use self::calls::Payload;
 use super::patch::{ListPatch, Member, Patch, filled, given};
 use super::splice::Splice;
@@ -35,7 +39,7 @@ pub(super) struct Found {
 /// The input after its walk.
 #[derive(Default)]
 pub(super) struct Input<'a> {
-    /// The new list, or none when the client's goes as it is.
+    /// The new list, or none when the client's goes as it is. The upstream always gets a list.
     pub(super) edited: Option<Bytes>,
     /// Texts for the instructions, in input order; all of them strings.
     pub(super) lifted: Vec<Value<'a>>,
@@ -48,7 +52,9 @@ pub(super) struct Input<'a> {
 impl<'a> Input<'a> {
     /// Checks and rewrites the member. `continued`: the request names the response that it continues.
     pub(super) fn of(value: Option<Value<'a>>, continued: bool) -> Result<Self, Reject> {
-        let Some(value) = value else { return Ok(Self::default()) };
+        let Some(value) = value else {
+            return Ok(Self { edited: Some(Bytes::from_static(b"[]")), ..Self::default() });
+        };
         match value.kind() {
             Kind::String => Ok(Self { edited: Some(one_user_message(value)), ..Self::default() }),
             Kind::Array if !value.is_empty() => Walk::over(value, continued),
@@ -70,8 +76,7 @@ struct Walk<'a> {
     lifted: Vec<Value<'a>>,
     found: Found,
     media: Option<Reject>,
-    /// Ids that calls without a call id were given and that no output took yet.
-    repaired: VecDeque<Cow<'a, str>>,
+    ids: CallIds<'a>,
     /// Ids of custom calls that chat messages made: their outputs come as messages too, which do not tell the kind.
     custom: HashSet<Cow<'a, str>>,
     continued: bool,
@@ -84,12 +89,13 @@ impl<'a> Walk<'a> {
             lifted: Vec::new(),
             found: Found::default(),
             media: None,
-            repaired: VecDeque::new(),
+            ids: CallIds::default(),
             custom: HashSet::new(),
             continued,
         };
         for item in array.items() {
             walk.item(item)?;
+            walk.ids.next();
         }
         if walk.found.reference && !walk.found.tool_output {
             return Err(not_translatable());
@@ -127,17 +133,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes an item's id out unless it has the form `<prefix>_<suffix>`: the upstream knows no others.
+/// Takes an item's id out unless it is one that the upstream knows.
 fn fix_id(patch: &mut Patch<'_>, id: Option<Member<'_>>) {
-    let of_form = |text: &str| {
-        let parts = text.split_once('_');
-        parts.is_some_and(|(prefix, suffix)| {
-            !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !suffix.is_empty()
-        })
-    };
-    if !filled(given(id)).is_some_and(|text| of_form(&text)) {
+    if !filled(given(id)).is_some_and(|text| is_item_id(&text)) {
         patch.drop(id);
     }
+}
+
+/// Whether an id has the form `<prefix>_<suffix>`: the upstream knows no others.
+fn is_item_id(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(prefix, suffix)| {
+        !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !suffix.is_empty()
+    })
 }
 
 /// Refuses the one reserved member of the metadata that Codex puts on items.

@@ -32,15 +32,37 @@ pub(super) fn read<'a, const N: usize>(
     object: Value<'a>,
     names: &[&str; N],
 ) -> Result<[Option<Member<'a>>; N], Unread> {
+    scan(object, names, |key, _| Err(Unread::Key(shown(key))))
+}
+
+/// Reads an object by a list of names, each at most once, and gives the members that are not on the list after those that are.
+pub(super) fn read_open<'a, const N: usize>(
+    object: Value<'a>,
+    names: &[&str; N],
+) -> Result<([Option<Member<'a>>; N], Vec<Member<'a>>), Unread> {
+    let mut unlisted = Vec::new();
+    let found = scan(object, names, |_, member| {
+        unlisted.push(member);
+        Ok(())
+    })?;
+    Ok((found, unlisted))
+}
+
+fn scan<'a, const N: usize>(
+    object: Value<'a>,
+    names: &[&str; N],
+    mut unlisted: impl FnMut(Key<'a>, Member<'a>) -> Result<(), Unread>,
+) -> Result<[Option<Member<'a>>; N], Unread> {
     if object.kind() != Kind::Object {
         return Err(Unread::NotAnObject);
     }
     let mut found = [None; N];
     for (at, (key, value)) in object.entries().enumerate() {
-        let slot = names.iter().position(|name| key.is(name)).and_then(|place| found.get_mut(place));
-        match slot {
-            Some(slot @ None) => *slot = Some(Member { at, value }),
-            Some(Some(_)) | None => return Err(Unread::Key(shown(key))),
+        let member = Member { at, value };
+        match names.iter().position(|name| key.is(name)).and_then(|place| found.get_mut(place)) {
+            Some(slot @ None) => *slot = Some(member),
+            Some(Some(_)) => return Err(Unread::Key(shown(key))),
+            None => unlisted(key, member)?,
         }
     }
     Ok(found)

@@ -45,6 +45,14 @@ impl Splice {
         self
     }
 
+    /// Adds a further member of an object, if there is a value.
+    pub(super) fn member(&mut self, name: &str, value: Option<Value<'_>>) -> &mut Self {
+        match value {
+            Some(value) => self.lit(",").text(name).lit(":").raw(value),
+            None => self,
+        }
+    }
+
     /// Adds everything of another splice.
     pub(super) fn splice(&mut self, other: Self) -> &mut Self {
         let before = self.text.len();

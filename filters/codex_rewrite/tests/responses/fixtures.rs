@@ -21,6 +21,6 @@ fn every_fixture_becomes_what_its_pair_says() {
             wrong.push(format!("{name}\n  expected {}\n  actual   {}", compact(&expected), compact(&actual)));
         }
     }
-    assert!(seen >= 13, "only {seen} fixtures were found");
+    assert!(seen >= 18, "only {seen} fixtures were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

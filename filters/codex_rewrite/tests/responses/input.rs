@@ -89,6 +89,48 @@ fn an_empty_answer_that_we_returned_is_taken_back() {
 }
 
 #[test]
+fn unknown_members_of_our_reasoning_are_ignored() {
+    let body = |id: &str| {
+        format!(
+            r#"{{"model":"gpt-5.5","previous_response_id":"r","input":[{{"type":"reasoning",{id}"summary":[],"zzz":1}},{{"type":"function_call_output","call_id":"c","output":"1"}}]}}"#
+        )
+    };
+    assert!(rewritten(&body(r#""id":"rs_1","#)).starts_with(r#"[{"type":"reasoning","id":"rs_1","summary":[]},"#));
+    refuses(&body(""), 400, "invalid_request", Some("input"), "input item shape is not translatable");
+}
+
+#[test]
+fn outputs_of_calls_made_at_once_take_their_ids_in_order() {
+    let call =
+        |id: &str| format!(r#"{{"type":"function_call","id":"{id}","call_id":"","name":"f","arguments":"{{}}"}}"#);
+    let output = |n: u8| format!(r#"{{"type":"function_call_output","call_id":"","output":"{n}"}}"#);
+    let user = r#"{"role":"user","content":"q"}"#;
+    let items = [call("fc_0"), user.to_owned(), call("fc_1"), call("fc_2"), output(1), output(2), output(0)];
+    let sent = rewritten(&input(&format!("[{}]", items.join(","))));
+    for n in 0..3 {
+        let paired = format!(r#"{{"type":"function_call_output","call_id":"fc_{n}","output":"{n}"}}"#);
+        assert!(sent.contains(&paired), "{paired}\n{sent}");
+    }
+}
+
+#[test]
+fn only_the_output_right_after_a_call_takes_its_id() {
+    let call = r#"{"type":"function_call","call_id":"call_1","name":"f","arguments":"{}"}"#;
+    let output = r#"{"type":"function_call_output","call_id":"","output":"x"}"#;
+    for between in [r#"{"role":"user","content":"q"}"#, output] {
+        let body = input(&format!("[{call},{between},{output}]"));
+        refuses(&body, 400, "invalid_request", Some("input"), "input item shape is not translatable");
+    }
+}
+
+#[test]
+fn input_that_is_absent_or_null_is_sent_as_an_empty_list() {
+    for body in [r#"{"model":"gpt-5.5"}"#, r#"{"model":"gpt-5.5","input":null,"instructions":"i"}"#] {
+        assert_eq!(rewritten(body), "[]");
+    }
+}
+
+#[test]
 fn lifting_everything_leaves_an_empty_list() {
     let sent = sent(&item(r#"{"role":"system","content":"be brief"}"#));
     assert_eq!(sent.member("input").as_deref(), Some("[]"));

@@ -61,6 +61,36 @@ fn a_key_without_models_may_use_none() {
 }
 
 #[test]
+fn what_is_wrong_with_a_request_wins_over_its_model() {
+    let mut key = key_facts();
+    key.allowed_models = Some(Vec::new());
+    let limited = Gateway { key, ..Gateway::new() };
+    let media = r#""input":[{"role":"user","content":[{"type":"input_image","image_url":"ftp://a.example"}]}]"#;
+    for (members, code) in [
+        (r#""background":true"#, "unsupported_parameter"),
+        (r#""prompt_cache_options":1"#, "invalid_request"),
+        (r#""input":[]"#, "invalid_request"),
+        (r#""previous_response_id":"r""#, "invalid_request"),
+        (r#""tools":1"#, "invalid_request"),
+        (r#""tool_choice":1"#, "invalid_request"),
+        (r#""max_output_tokens":0"#, "invalid_request"),
+        (r#""reasoning":{"summary":"long"}"#, "invalid_request"),
+        (r#""moderation":1"#, "invalid_request"),
+        (r#""service_tier":"gold""#, "invalid_request"),
+        (r#""truncation":"x""#, "unsupported_parameter"),
+        (r#""stream_options":1"#, "invalid_request"),
+        (r#""include":1"#, "invalid_request"),
+        (r#""text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{}}}"#, "invalid_json_schema"),
+        (media, "unsupported_input_image_format"),
+    ] {
+        for (gateway, model) in [(&limited, "gpt-5.5"), (&Gateway::new(), "nope")] {
+            let reject = gateway.send(&format!(r#"{{"model":"{model}",{members}}}"#)).err().expect("refused");
+            assert_eq!(reject.code_str(), code, "{model} {members}");
+        }
+    }
+}
+
+#[test]
 fn images_need_a_model_that_takes_them() {
     let image = r#"{"type":"input_image","image_url":"https://a.example/i.png"}"#;
     for body in [part(image), item(&format!(r#"{{"type":"function_call_output","call_id":"c","output":[{image}]}}"#))] {

@@ -41,6 +41,7 @@ macro_rules! refused_item {
 
 const ITEM: &str = "input item shape is not translatable";
 const PART: &str = "message content part is not translatable";
+const BREAKPOINT: &str = "prompt_cache_breakpoint must be an object with the mode explicit";
 const TOOL: &str = "tool shape is not translatable";
 const CHOICE: &str = "tool_choice shape is not translatable";
 const STORED: &str =
@@ -185,11 +186,20 @@ refused_item! {
     empty_content_is_refused: r#"{"role":"user","content":[]}"# => "message content must not be empty";
     an_empty_text_is_refused: r#"{"role":"user","content":""}"# => "message content must not be empty";
     absent_content_is_refused: r#"{"role":"user"}"# => "message content must not be empty";
-    an_assistant_says_something: r#"{"role":"assistant","content":null,"tool_calls":[]}"# => "message content must not be empty";
+    an_empty_text_of_a_developer_is_refused: r#"{"role":"developer","content":""}"# => "message content must not be empty";
+    an_empty_text_of_the_system_is_refused: r#"{"role":"system","content":"","status":"completed"}"# => "message content must not be empty";
+    an_id_of_another_form_does_not_make_an_answer: r#"{"type":"function_call","id":"call_1","call_id":"c","name":"f","arguments":"{}","status":null,"zzz":1}"# => ITEM;
+    an_answer_has_no_listed_key_twice: r#"{"type":"function_call","id":"fc_1","call_id":"c","name":"f","name":"g","arguments":"{}"}"# => ITEM;
+    an_unknown_key_of_a_custom_call_is_refused: r#"{"type":"custom_tool_call","call_id":"c","name":"f","input":"","zzz":1}"# => ITEM;
+    an_unknown_key_of_an_output_is_refused: r#"{"type":"function_call_output","call_id":"c","output":"1","zzz":1}"# => ITEM;
+    a_breakpoint_in_a_function_output_is_explicit: r#"{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"x","prompt_cache_breakpoint":{}}]}"# => BREAKPOINT;
+    a_breakpoint_in_a_custom_output_is_an_object: r#"{"type":"custom_tool_call_output","call_id":"c","output":[{"type":"input_image","prompt_cache_breakpoint":true}]}"# => BREAKPOINT;
     users_call_no_tools: r#"{"role":"user","content":"x","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]}"# => ITEM;
     a_chat_call_has_an_id: r#"{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}"# => ITEM;
     a_chat_call_has_arguments: r#"{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]}"# => ITEM;
     legacy_function_calls_are_refused: r#"{"role":"assistant","content":"x","function_call":{"name":"f"}}"# => ITEM;
+    a_chat_call_has_no_other_key: r#"{"role":"assistant","tool_calls":[{"id":"c","zzz":1,"function":{"name":"f","arguments":"{}"}}]}"# => ITEM;
+    a_tool_result_with_an_object_has_output: r#"{"role":"tool","tool_call_id":"c","content":{"result":1}}"# => ITEM;
     a_tool_result_has_an_id: r#"{"role":"tool","content":"x"}"# => ITEM;
     a_call_has_a_name: r#"{"type":"function_call","call_id":"c","name":" ","arguments":"{}"}"# => ITEM;
     arguments_are_a_string: r#"{"type":"function_call","call_id":"c","name":"f","arguments":{}}"# => ITEM;

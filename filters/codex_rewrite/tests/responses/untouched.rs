@@ -52,7 +52,7 @@ fn known_word() -> impl Strategy<Value = String> {
          input_text output_text thinking refusal input_image input_file image_url file_data file_id function_call \
          function_call_output custom_tool_call call_id id arguments output tool_calls item_reference compaction \
          encrypted_content effort summary context service_tier auto web_search_preview allowed_tools mode filters \
-         allowed_domains annotations url_citation prompt_cache_breakpoint gpt-5.5 metadata truncation moderation"
+         allowed_domains annotations url_citation prompt_cache_breakpoint gpt-5.5 metadata truncation moderation status async response_item_id msg_1"
             .split_whitespace()
             .map(|word| format!("\"{word}\""))
             .collect::<Vec<_>>(),

@@ -3,9 +3,10 @@
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
-use super::super::patch::{ListPatch, Patch, given, read};
+use super::super::patch::{ListPatch, given, read_open};
 use super::super::splice::Splice;
-use super::calls::ToolMessage;
+use super::chat::ToolMessage;
+use super::origin::Origin;
 use super::part::Role;
 use super::{Walk, bad, check_passthrough, fix_id, not_translatable};
 
@@ -47,8 +48,11 @@ enum Content {
 impl<'a> Walk<'a> {
     /// An item with a role.
     pub(super) fn message(&mut self, item: Value<'a>) -> Result<(), Reject> {
+        let (members, unlisted) = read_open(item, &NAMES).map_err(|_| not_translatable())?;
         let [kind, role, content, id, status, tool_calls, tool_call_id, call_id, metadata, passthrough, rest @ ..] =
-            read(item, &NAMES).map_err(|_| not_translatable())?;
+            members;
+        let origin = Origin::of(id, status);
+        let mut patch = origin.patch(item, &unlisted).ok_or_else(not_translatable)?;
         let [phase, function_call, audio, ignored @ ..] = rest;
         check_passthrough(passthrough)?;
         if given(function_call).is_some() || given(audio).is_some() {
@@ -60,14 +64,12 @@ impl<'a> Walk<'a> {
         }
         let speaker = given(role).and_then(speaker).ok_or_else(not_translatable)?;
         let calls = check_calls(given(tool_calls), speaker)?;
-        let replayed = speaker == Role::Assistant && (given(id).is_some() || given(status).is_some());
-        let mut patch = Patch::new(item);
-        match self.message_content(given(content), speaker, replayed, calls.is_some())? {
+        match self.message_content(given(content), speaker, origin, calls.is_some())? {
             Content::Same => {}
             Content::Edited(parts) => patch.set("content", content, parts),
             Content::Gone => {
                 self.list.leave_out();
-                return self.chat_calls(calls);
+                return self.chat_calls(calls, given(metadata));
             }
         }
         patch.set_str("type", kind, "message");
@@ -80,21 +82,22 @@ impl<'a> Walk<'a> {
             patch.drop(member);
         }
         self.list.keep_or_put(item, patch.finish());
-        self.chat_calls(calls)
+        self.chat_calls(calls, given(metadata))
     }
 
     fn message_content(
         &mut self,
         content: Option<Value<'a>>,
         role: Role,
-        replayed: bool,
+        origin: Origin,
         has_calls: bool,
     ) -> Result<Content, Reject> {
         let Some(content) = content.filter(|content| !is_empty(*content)) else {
-            return match (has_calls, replayed) {
-                (true, _) => Ok(Content::Gone),
-                (false, true) => Ok(Content::Edited(silence())),
-                (false, false) => Err(bad("message content must not be empty")),
+            return match role {
+                Role::Assistant if has_calls => Ok(Content::Gone),
+                // An answer may be empty, and clients send it back without the id that would show that it is one.
+                Role::Assistant => Ok(Content::Edited(silence())),
+                Role::User | Role::Developer => Err(bad("message content must not be empty")),
             };
         };
         match content.kind() {
@@ -107,15 +110,21 @@ impl<'a> Walk<'a> {
                 parts.lit(role.text_part_head()).raw(content).lit("}]");
                 Ok(Content::Edited(parts))
             }
-            Kind::Array => self.message_parts(content, role, has_calls),
+            Kind::Array => self.message_parts(content, role, origin, has_calls),
             Kind::Null | Kind::Bool | Kind::Number | Kind::Object => Err(not_translatable()),
         }
     }
 
-    fn message_parts(&mut self, content: Value<'a>, role: Role, has_calls: bool) -> Result<Content, Reject> {
+    fn message_parts(
+        &mut self,
+        content: Value<'a>,
+        role: Role,
+        origin: Origin,
+        has_calls: bool,
+    ) -> Result<Content, Reject> {
         let mut parts = ListPatch::new(content);
         for part in content.items() {
-            self.part(part, role, &mut parts)?;
+            self.part(part, role, origin, &mut parts)?;
         }
         if parts.len() == 0 {
             return Ok(if role == Role::Assistant && !has_calls { Content::Edited(silence()) } else { Content::Gone });
@@ -123,8 +132,8 @@ impl<'a> Walk<'a> {
         Ok(parts.finish().map_or(Content::Same, Content::Edited))
     }
 
-    fn chat_calls(&mut self, calls: Option<Value<'a>>) -> Result<(), Reject> {
-        calls.iter().flat_map(Value::items).try_for_each(|call| self.chat_call(call))
+    fn chat_calls(&mut self, calls: Option<Value<'a>>, metadata: Option<Value<'a>>) -> Result<(), Reject> {
+        calls.iter().flat_map(Value::items).try_for_each(|call| self.chat_call(call, metadata))
     }
 }
 

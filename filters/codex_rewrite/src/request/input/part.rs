@@ -3,8 +3,9 @@
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
-use super::super::patch::{ListPatch, Member, Patch, given, read};
+use super::super::patch::{ListPatch, Member, given, read, read_open};
 use super::super::splice::Splice;
+use super::origin::Origin;
 use super::{Walk, bad};
 
 /// Who speaks in a message.
@@ -44,10 +45,16 @@ impl Role {
 
 impl<'a> Walk<'a> {
     /// One part: kept, rewritten, lifted or left out.
-    pub(super) fn part(&mut self, part: Value<'a>, role: Role, parts: &mut ListPatch<'a>) -> Result<(), Reject> {
+    pub(super) fn part(
+        &mut self,
+        part: Value<'a>,
+        role: Role,
+        origin: Origin,
+        parts: &mut ListPatch<'a>,
+    ) -> Result<(), Reject> {
         let kind = part.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
         match kind.as_ref() {
-            "text" | "input_text" | "output_text" => self.text_part(part, role, parts),
+            "text" | "input_text" | "output_text" => self.text_part(part, role, origin, parts),
             "input_image" => self.image_part(part, parts),
             "input_file" => self.file_part(part, parts),
             "thinking" if role == Role::Assistant => {
@@ -55,8 +62,9 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             "refusal" if role == Role::Assistant => {
-                let [_, refusal, ..] =
-                    read(part, &["type", "refusal", "annotations", "logprobs"]).map_err(|_| part_not_translatable())?;
+                const NAMES: [&str; 4] = ["type", "refusal", "annotations", "logprobs"];
+                let ([_, refusal, ..], unlisted) = read_open(part, &NAMES).map_err(|_| part_not_translatable())?;
+                origin.patch(part, &unlisted).ok_or_else(part_not_translatable)?;
                 let said =
                     given(refusal).filter(|text| text.kind() == Kind::String).ok_or_else(part_not_translatable)?;
                 let mut text = Splice::default();
@@ -69,10 +77,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn text_part(&mut self, part: Value<'a>, role: Role, parts: &mut ListPatch<'a>) -> Result<(), Reject> {
+    fn text_part(
+        &mut self,
+        part: Value<'a>,
+        role: Role,
+        origin: Origin,
+        parts: &mut ListPatch<'a>,
+    ) -> Result<(), Reject> {
         const NAMES: [&str; 6] = ["type", "text", "annotations", "prompt_cache_breakpoint", "logprobs", "parsed"];
-        let [kind, text, annotations, breakpoint, logprobs, parsed] =
-            read(part, &NAMES).map_err(|_| part_not_translatable())?;
+        let ([kind, text, annotations, breakpoint, logprobs, parsed], unlisted) =
+            read_open(part, &NAMES).map_err(|_| part_not_translatable())?;
+        let mut patch = origin.patch(part, &unlisted).ok_or_else(part_not_translatable)?;
         let text = given(text).filter(|text| text.kind() == Kind::String).ok_or_else(part_not_translatable)?;
         let marked = check_breakpoint(breakpoint)?;
         if role == Role::Developer && !marked {
@@ -80,7 +95,6 @@ impl<'a> Walk<'a> {
             parts.leave_out();
             return Ok(());
         }
-        let mut patch = Patch::new(part);
         if role == Role::Assistant {
             given(annotations).map_or(Ok(()), check_annotations)?;
             patch.drop_null(annotations);

@@ -3,7 +3,8 @@
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
-use super::super::patch::{Patch, filled, given, read};
+use super::super::patch::{filled, given, read, read_open};
+use super::origin::Origin;
 use super::{Walk, bad, check_passthrough, fix_id, not_translatable};
 
 impl<'a> Walk<'a> {
@@ -25,14 +26,14 @@ impl<'a> Walk<'a> {
             self.list.leave_out();
             return Ok(());
         }
-        let [id, passthrough, kind, summary, content, encrypted, metadata, ignored @ ..] =
-            read(item, &NAMES).map_err(|_| not_translatable())?;
+        let ([id, passthrough, kind, summary, content, encrypted, metadata, status, created_by], unlisted) =
+            read_open(item, &NAMES).map_err(|_| not_translatable())?;
+        let mut patch = Origin::of(id, status).patch(item, &unlisted).ok_or_else(not_translatable)?;
         check_passthrough(passthrough)?;
-        let mut patch = Patch::new(item);
         for member in [passthrough, kind, summary, content, encrypted, metadata] {
             patch.drop_null(member);
         }
-        for member in ignored {
+        for member in [status, created_by] {
             patch.drop(member);
         }
         fix_id(&mut patch, id);
@@ -69,17 +70,17 @@ impl<'a> Walk<'a> {
             "status",
             "created_by",
         ];
-        let [id, encrypted, passthrough, kind, metadata, ignored @ ..] =
-            read(item, &NAMES).map_err(|_| not_translatable())?;
+        let ([id, encrypted, passthrough, kind, metadata, status, created_by], unlisted) =
+            read_open(item, &NAMES).map_err(|_| not_translatable())?;
+        let mut patch = Origin::of(id, status).patch(item, &unlisted).ok_or_else(not_translatable)?;
         check_passthrough(passthrough)?;
         if filled(given(encrypted)).is_none() || given(id).is_some_and(|id| id.kind() != Kind::String) {
             return Err(not_translatable());
         }
-        let mut patch = Patch::new(item);
         for member in [passthrough, kind, metadata] {
             patch.drop_null(member);
         }
-        for member in ignored {
+        for member in [status, created_by] {
             patch.drop(member);
         }
         self.list.keep_or_put(item, patch.finish());

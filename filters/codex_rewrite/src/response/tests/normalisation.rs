@@ -312,8 +312,30 @@ fn text_that_was_streamed_without_its_place_is_not_supplied_again() {
         .event("response.output_item.done", json!({"output_index": 0, "item": message(0, "Hello")}))
         .completed(json!([message(0, "Hello")]));
     let types = run(&stream).types();
-    assert_eq!(
-        rest(&types),
-        ["response.output_text.delta", "response.output_item.added", "response.output_item.done", "response.completed"]
-    );
+    let told = ["response.output_text.delta", "response.output_item.added", "response.output_item.done"];
+    assert_eq!(rest(&types)[1..4], told);
+    assert_eq!(types.len(), 6);
+}
+
+/// `[output_item.done, completed]` is a whole stream, and clients look an item up among those announced.
+#[test]
+fn an_item_that_was_not_announced_is_announced_before_it_is_done() {
+    let call = json!({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}", "status": "completed"});
+    let stream = Backend::new()
+        .begun()
+        .event("response.output_item.done", json!({"output_index": 0, "item": call}))
+        .completed(json!([call]));
+    let answer = run(&stream);
+    assert_eq!(rest(&answer.types())[1..3], ["response.output_item.added", "response.output_item.done"]);
+    assert_eq!(answer.event("response.output_item.added")["item"], call);
+}
+
+#[test]
+fn a_stream_tells_of_one_response_also_when_its_first_id_was_made_up() {
+    let stream = Backend::new()
+        .event("response.output_item.added", json!({"output_index": 0, "item": message(0, "")}))
+        .event("response.completed", json!({"response": response("completed")}));
+    let answer = run(&stream);
+    let made_up = &answer.event("response.created")["response"]["id"];
+    assert_eq!(&answer.event("response.completed")["response"]["id"], made_up);
 }
