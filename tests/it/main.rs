@@ -3,24 +3,52 @@
 //! | module | about |
 //! |---|---|
 //! | `support` | three nouns: `Gateway`, the simulator as `Codex`, `Client` |
-//! | `program` | the binary as a process of its own |
 //! | `architecture` | the rules that a compiler does not check |
+//! | `auth` | keys: every row of the table of refusals |
+//! | `bodies` | reading and decoding of bodies, connections |
+//! | `canary` | nothing secret in log, metrics, store or answers of commands |
 //! | `cli` | the commands, with and without a gateway |
+//! | `client_gone` | clients that leave |
+//! | `collect` | one answer out of a stream |
+//! | `commit` | when an answer is committed to the client |
 //! | `custom_binary` | a program with a filter of its own |
 //! | `demo` | the demo as a process |
+//! | `failover` | every failure that moves to the next account, and those that do not |
+//! | `limits` | bulkheads and memory |
+//! | `models` | `GET /v1/models` |
 //! | `process` | `serve` as a process: signals, crashes, the admin socket |
+//! | `program` | the binary as a process of its own |
+//! | `refresh` | refused tokens, and the one refresher |
 //! | `regression` | bugs that were fixed |
 //! | `responses` | the main job: create and stream |
+//! | `routes` | the table of endpoints, order of checks |
+//! | `routing` | sessions, cache keys, demotion, quota |
+//! | `streams` | what a streaming client gets |
+//! | `validation` | refused requests, and what the upstream sees of accepted ones |
 
 #![allow(unreachable_pub, reason = "the modules of a test binary have no outside")]
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test that panics has failed, as it should")]
 
 mod architecture;
+mod auth;
+mod bodies;
+mod canary;
 mod cli;
+mod client_gone;
+mod collect;
+mod commit;
 mod custom_binary;
 mod demo;
+mod failover;
+mod limits;
+mod models;
 mod process;
 mod program;
+mod refresh;
 mod regression;
 mod responses;
+mod routes;
+mod routing;
+mod streams;
 mod support;
+mod validation;

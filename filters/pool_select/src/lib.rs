@@ -1,24 +1,27 @@
 //! `pool_select`: which accounts may serve this request, in which order, and why.
 //!
 //! It looks at a snapshot and answers with a [`Plan`]; it tries nothing. The order is made in `order` out of the seeds that `seed`
-//! reads (docs/routing.md, Ordering). Who served a session is remembered when it is known to have worked, never before.
+//! reads (docs/routing.md, Ordering). Who served a session is remembered when it is known to have worked, never before; and before the client
+//! knows it too, so that its next turn finds the account.
 
 mod order;
 mod refusal;
+mod remember;
 mod seed;
 
 use std::fmt;
 use std::sync::Arc;
 
 use pooler_filter::{
-    AccountId, AccountView, Affinity, BuildError, Clock, Contract, Exchange, Filter, FilterContext, FilterFactory,
-    Flow, Intent, Outcome, OutcomeKind, Plan, PoolView, Port, Principal, Reject, Served, Slot, Standing,
-    UpstreamRequest, async_trait,
+    AccountId, AccountView, Affinity, AffinityKey, BuildError, Clock, Contract, Exchange, Filter, FilterContext,
+    FilterFactory, Flow, Intent, Outcome, OutcomeKind, Plan, PoolView, Port, Principal, Reject, ResponseHead, Served,
+    Slot, Stage, Standing, UpstreamRequest, async_trait,
 };
 use serde::Deserialize;
 
 use crate::order::Order;
 use crate::refusal::Refusal;
+use crate::remember::Remember;
 use crate::seed::{Bindings, Seeds};
 
 /// Configuration of the filter: it has no keys; how a pool orders its accounts is a setting of the pool.
@@ -77,6 +80,16 @@ impl Filter for PoolSelect {
         Ok(Flow::Continue)
     }
 
+    fn on_response(&self, _: &mut ResponseHead, cx: &mut Exchange) -> Result<Option<Box<dyn Stage>>, Reject> {
+        let (Some(served), Some(bindings)) = (cx.get::<Served>(), cx.get::<Bindings>()) else { return Ok(None) };
+        let keys: Vec<AffinityKey> = [bindings.session, bindings.prompt_cache].into_iter().flatten().collect();
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Remember::new(Arc::clone(&self.affinity), keys, served.account))))
+    }
+
+    /// For an end that the stage could not recognise by its label.
     async fn on_done(&self, outcome: &Outcome, cx: &mut Exchange) {
         let (OutcomeKind::Succeeded, Some(served)) = (outcome.kind, cx.get::<Served>()) else { return };
         let Some(bindings) = cx.get::<Bindings>() else { return };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, START, chain_of, key_facts, upstream_request, write};
-use pooler_filter::{AffinityKey, Chain, Extra, KeyFacts, PoolFacts, Reached, Reason, Timestamp};
+use pooler_filter::{
+    AffinityKey, Carrier, Chain, Delivery, Extra, Frame, KeyFacts, PoolFacts, Reached, Reason, ResponseHead, Timestamp,
+};
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -394,4 +396,19 @@ async fn an_unknown_or_past_reset_is_not_told() {
 #[test]
 fn it_has_no_configuration() {
     assert!(chain_of::<PoolSelect>("ring_size = 3", &FakePorts::new().ports()).is_err());
+}
+
+#[tokio::test]
+async fn a_session_is_remembered_before_the_client_gets_the_last_event() {
+    let ports = with_accounts(2);
+    let (_, mut cx, _) = Ask::new().header("session-id", "s-1").of(&ports).await;
+    write(&mut cx, Served { account: account(2), label: "".into(), attempt: 1 });
+    let mut head = ResponseHead::new(http::StatusCode::OK, Carrier::Sse, Delivery::Stream);
+    let mut stages = chain(&ports).response(&mut head, &mut cx).unwrap();
+    let mut out = Vec::new();
+    for (name, known) in [("response.created", false), ("response.failed", false), ("response.completed", true)] {
+        stages.frame(Frame::event(name, "{}"), &mut out, &mut cx).unwrap();
+        assert_eq!(ports.bindings.lock().contains_key(&affinity_key("session", "s-1")), known, "{name}");
+    }
+    assert_eq!(out.len(), 3, "every frame goes on");
 }

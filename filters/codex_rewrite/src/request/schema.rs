@@ -4,10 +4,10 @@
 //! Only what it is known to refuse is refused: whether its limits on size are kept, it says itself.
 
 mod keywords;
+mod kinds;
 mod place;
 mod references;
 mod repair;
-mod types;
 mod walk;
 
 use std::fmt;

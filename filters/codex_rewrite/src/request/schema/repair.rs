@@ -3,7 +3,7 @@
 use pooler_filter::json::Value;
 
 use super::super::splice::Splice;
-use super::types::Types;
+use super::kinds::Types;
 
 /// The schema with these types in these nodes of it, none when there is nothing to put in. Each node is named once.
 pub(super) fn with_types(schema: Value<'_>, missing: Vec<(Value<'_>, Types)>) -> Option<Splice> {

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use pooler_filter::json::{Kind, Value};
 
 use super::keywords::Keywords;
+use super::kinds::Types;
 use super::place::{Flaw, Place, Step};
 use super::references::{Definition, Progress, References, circular};
 use super::shown;
-use super::types::Types;
 
 /// How many nodes lie above each other at most, references followed: a chain of definitions must not exhaust the stack.
 const DEEPEST: usize = 128;
