@@ -11,13 +11,18 @@ use std::time::Duration;
 use http::HeaderValue;
 use parking_lot::RwLock;
 use pooler_filter::{AccountId, Clock, Secret, Timestamp};
+use tokio::sync::watch;
 
 pub(crate) use self::oauth::RefreshReason;
+use self::refresh::Memory;
 use crate::client::Client;
 use crate::pool::Account;
 use crate::secrets::{Place, Sealer, SecretKind};
 use crate::store::records::Version;
 use crate::store::{StoreError, TokenStore};
+
+/// A token is due in the last fifth of its life at the earliest.
+const LAST_SHARE: u32 = 5;
 
 /// Deadlines of refreshing.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +42,8 @@ pub(crate) struct Credential {
     pub(crate) authorization: HeaderValue,
     pub(crate) version: Version,
     pub(crate) expires_at: Option<Timestamp>,
+    /// When it was stored; with its end it tells how long it lives.
+    since: Timestamp,
 }
 
 /// One account's place in memory.
@@ -45,6 +52,8 @@ struct Live {
     credential: parking_lot::Mutex<Option<Arc<Credential>>>,
     /// Held by the one refresh of this account.
     refreshing: tokio::sync::Mutex<()>,
+    /// What refreshes of this account came to.
+    memory: parking_lot::Mutex<Memory>,
 }
 
 /// The logins of all accounts.
@@ -57,9 +66,15 @@ pub(crate) struct Accounts {
     times: RefreshTimes,
     user_agent: HeaderValue,
     live: RwLock<HashMap<AccountId, Arc<Live>>>,
-    /// At most one refresh at a time: a power cut can then hit one account at the most.
+    /// Held from the sent mark to the durable result: a power cut then finds at most one refresh token that may be used up. Connecting
+    /// happens outside of it and the send has a deadline, so an issuer that swallows everything holds up other accounts for one
+    /// [`RefreshTimes::timeout`] a try, and its own account is not tried again before its pause is over.
     sending: tokio::sync::Mutex<()>,
     changed: tokio::sync::Notify,
+    /// Tells refreshes that nothing has left for yet to give up.
+    closing: watch::Sender<bool>,
+    /// Read by each refresh as long as it runs.
+    running: tokio::sync::RwLock<()>,
 }
 
 /// What [`Accounts`] is made of.
@@ -78,7 +93,17 @@ impl Accounts {
         let Parts { tokens, sealer, client, clock, times, user_agent } = parts;
         let live = RwLock::default();
         let (sending, changed) = (tokio::sync::Mutex::default(), tokio::sync::Notify::new());
-        Self { tokens, sealer, client, clock, times, user_agent, live, sending, changed }
+        let (closing, running) = (watch::Sender::new(false), tokio::sync::RwLock::default());
+        Self { tokens, sealer, client, clock, times, user_agent, live, sending, changed, closing, running }
+    }
+
+    /// Begins no refresh any more, and waits for the one whose refresh token may have left: its answer may be the only valid token.
+    /// At once when there is none, and after two timeouts in any case.
+    pub(crate) async fn close(&self) {
+        self.closing.send_replace(true);
+        if tokio::time::timeout(self.times.timeout * 2, self.running.write()).await.is_err() {
+            tracing::error!("a refresh did not end in time; its outcome is unclear");
+        }
     }
 
     /// Returns when the state of an account was changed in the store by a refresh.
@@ -116,7 +141,7 @@ impl Accounts {
         let record = self.tokens.read(id).await?;
         let place = Place { account: id, kind: SecretKind::AccessToken, version: record.version };
         let access = self.sealer.open(&place, &record.tokens.access).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        credential(&access, record.version, record.tokens.access_expires_at)
+        credential(&access, record.version, record.tokens.access_expires_at, record.updated_at)
             .ok_or_else(|| StoreError::Corrupt("the access token is not a valid header value".to_owned()))
     }
 
@@ -129,11 +154,13 @@ impl Accounts {
         }
     }
 
-    /// Whether the token should be replaced soon; a different moment for each account.
+    /// Whether the token should be replaced soon; a different moment for each account, and never before most of its life is over: a
+    /// short-lived one would be due from its first moment on.
     pub(crate) fn is_due(&self, id: AccountId, credential: &Credential) -> bool {
+        let Some(end) = credential.expires_at else { return false };
         let spread = u64::from(id.as_bytes()[15]) * u64::try_from(self.times.jitter.as_millis()).unwrap_or(0) / 255;
         let early = self.times.skew + Duration::from_millis(spread);
-        credential.expires_at.is_some_and(|end| self.clock.now().plus(early) >= end)
+        self.clock.now().plus(early.min(end.since(credential.since) / LAST_SHARE)) >= end
     }
 
     /// Whether the token cannot be used any more.
@@ -142,8 +169,16 @@ impl Accounts {
     }
 }
 
-fn credential(access: &Secret, version: Version, expires_at: Option<Timestamp>) -> Option<Credential> {
+fn credential(
+    access: &Secret,
+    version: Version,
+    expires_at: Option<Timestamp>,
+    since: Timestamp,
+) -> Option<Credential> {
     let mut authorization = HeaderValue::from_str(&format!("Bearer {}", access.expose())).ok()?;
     authorization.set_sensitive(true);
-    Some(Credential { authorization, version, expires_at })
+    Some(Credential { authorization, version, expires_at, since })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,23 @@
 //! The HTTP client for upstreams, on Pingora's connector: pooled connections, deadlines of our own, no redirects and no retries of its own.
 
 mod connection;
+mod error;
 mod resolve;
 
-pub use connection::{Call, Connection, NetError};
+pub use connection::{Call, Connection};
+pub use error::NetError;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::Connector;
 use pingora_core::upstreams::peer::HttpPeer;
 use url::{Host, Url};
 
+use self::error::told;
 use self::resolve::Resolver;
 use crate::config::Origin;
 
@@ -46,7 +50,7 @@ impl From<&Origin> for Endpoint {
 /// Deadlines and sizes of the client.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientOptions {
-    /// To connect, handshake included, for each address.
+    /// To connect: the lookup of the name, all its addresses and handshakes in sum.
     pub connect_timeout: Duration,
     /// Between two bytes of an answer, and to the first.
     pub idle_timeout: Duration,
@@ -63,6 +67,8 @@ pub struct Client {
     connector: Connector,
     resolver: Resolver,
     options: ClientOptions,
+    /// How many connections were made that are not for the pool.
+    apart: AtomicU64,
 }
 
 impl std::fmt::Debug for Client {
@@ -76,30 +82,52 @@ impl Client {
     #[must_use]
     pub fn new(options: ClientOptions) -> Arc<Self> {
         let connector = Connector::new(Some(ConnectorOptions::new(options.pool_size)));
-        Arc::new(Self { connector, resolver: Resolver::new(options.resolve_ttl), options })
+        let resolver = Resolver::new(options.resolve_ttl);
+        Arc::new(Self { connector, resolver, options, apart: AtomicU64::new(0) })
     }
 
     /// Connects, or takes a connection from the pool. All addresses of the name are tried.
     pub async fn connect(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
+        self.reach(to, 0).await
+    }
+
+    /// Connects anew, for a request that must not meet a stale connection: it is not from the pool, and does not go there afterwards.
+    pub async fn connect_apart(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
+        let group = self.apart.fetch_add(1, Ordering::Relaxed) + 1;
+        self.reach(to, group).await
+    }
+
+    /// `group`: 0 for the pool; any other number has no connection there.
+    async fn reach(self: &Arc<Self>, to: &Endpoint, group: u64) -> Result<Connection, NetError> {
         let failed = |why: String| NetError::Connect(to.authority.clone(), why);
-        let addresses = self.resolver.addresses(&to.host, to.port).await.map_err(|e| failed(e.to_string()))?;
-        let mut last = String::from("no address");
-        for address in addresses.iter() {
-            let peer = self.peer(to, *address);
+        let limit = self.options.connect_timeout;
+        let deadline = Instant::now() + limit;
+        // A name that cannot be looked up leaves time for the addresses that it had.
+        let addresses = self.resolver.addresses(&to.host, to.port, limit / 2).await;
+        let addresses = addresses.map_err(|error| failed(error.to_string()))?;
+        let mut last = String::from("no time was left");
+        for (left, address) in (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev().zip(addresses.iter()) {
+            // One that does not answer leaves time for the others.
+            let share = deadline.saturating_duration_since(Instant::now()) / left;
+            if share.is_zero() {
+                break;
+            }
+            let peer = self.peer(to, *address, share, group);
             match self.connector.get_http_session(&peer).await {
                 Ok((session, reused)) => {
                     return Ok(Connection::new(session, peer, reused, Arc::clone(self), to.authority.clone()));
                 }
-                Err(error) => last = error.to_string(),
+                Err(error) => last = told(&error),
             }
         }
         Err(failed(last))
     }
 
-    fn peer(&self, to: &Endpoint, address: SocketAddr) -> HttpPeer {
+    fn peer(&self, to: &Endpoint, address: SocketAddr, limit: Duration, group: u64) -> HttpPeer {
         let mut peer = HttpPeer::new(address, to.tls, to.host.clone());
-        peer.options.connection_timeout = Some(self.options.connect_timeout);
-        peer.options.total_connection_timeout = Some(self.options.connect_timeout);
+        peer.group_key = group;
+        peer.options.connection_timeout = Some(limit);
+        peer.options.total_connection_timeout = Some(limit);
         peer.options.idle_timeout = Some(self.options.pool_idle);
         peer
     }
@@ -111,20 +139,4 @@ fn literal(host: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_has_the_parts_of_its_origin() {
-        let table = [
-            ("https://chatgpt.com", true, "chatgpt.com", 443, "chatgpt.com"),
-            ("http://127.0.0.1:9000", false, "127.0.0.1", 9000, "127.0.0.1:9000"),
-            ("http://[::1]:9000", false, "::1", 9000, "[::1]:9000"),
-            ("https://a.example:8443", true, "a.example", 8443, "a.example:8443"),
-        ];
-        for (text, tls, host, port, authority) in table {
-            let endpoint = Endpoint::from(&text.parse::<Origin>().unwrap());
-            assert_eq!(endpoint, Endpoint { tls, host: host.into(), port, authority: authority.into() });
-        }
-    }
-}
+mod tests;

@@ -50,6 +50,7 @@ impl Host for Program {
         let config = file.load()?;
         start_log(&config.settings.log).map_err(|error| Failure::new(error.to_string()))?;
         let runtime = runtime()?;
+        let signals = signals::Signals::listen(&runtime);
         let running = self.start(&runtime, &config)?;
         if let Some(path) = running.state().created_key() {
             writeln!(out, "A new root key was made: {}", path.display())?;
@@ -62,7 +63,7 @@ impl Host for Program {
             writeln!(out, "metrics and health on http://{address}")?;
         }
         out.flush()?;
-        runtime.block_on(signals::run(running));
+        runtime.block_on(signals::run(running, signals));
         Ok(())
     }
 

@@ -260,20 +260,14 @@ impl Gateway {
 
     /// Counts a failure after the commit against the account, by the same rules as before it.
     fn blame(&self, fault: Fault, mark: Mark) -> Option<Failure> {
-        let (health, now) = (self.pool.health(), self.clock.now());
         match fault {
             Fault::None => None,
             Fault::Broke => {
-                health.failed(mark, now);
+                dispatch::learn(self, mark, None, Verdict::NextCandidate);
                 None
             }
             Fault::Told(failure) => {
-                if failure.is_usage_limit() {
-                    health.exhausted(mark.account, failure.resets_at, now);
-                }
-                if failure.verdict() != Verdict::Final {
-                    health.failed(mark, now);
-                }
+                dispatch::learn(self, mark, Some(&failure), failure.verdict());
                 Some(failure)
             }
         }

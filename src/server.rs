@@ -17,6 +17,7 @@ use pingora_core::server::ShutdownWatch;
 use pooler_filter::{Chain, ChainEntry, ChainError, Clock, Observer, Ports, Registry, Unobserved};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub(crate) use self::lifecycle::Lifecycle;
 use self::listen::Listener;
@@ -29,6 +30,9 @@ use crate::pool::AffinityCache;
 use crate::proxy::{self, Gateway};
 use crate::telemetry::Metrics;
 
+/// How long commands may hold up the end; they have a shorter deadline of their own.
+const LAST_COMMANDS: Duration = Duration::from_secs(10);
+
 /// A gateway that runs. Dropping it stops it at once; [`Running::drain`] does so in good order.
 #[derive(Debug)]
 pub struct Running {
@@ -40,6 +44,7 @@ pub struct Running {
     state: Arc<State>,
     backend: Arc<Backend>,
     work: background::Work,
+    admin: JoinHandle<()>,
     grace: Duration,
     runtimes: Vec<Runtime>,
 }
@@ -113,11 +118,23 @@ impl Running {
         }
         let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
         work.clone().spawn(&helping, &stop);
-        helping.spawn(background::administer(socket, Arc::clone(&backend), stop));
+        let admin = helping.spawn(background::administer(socket, Arc::clone(&backend), stop));
         lifecycle.ready();
         let grace = settings.gateway.shutdown_grace;
         let runtimes = vec![serving, helping];
-        Ok(Self { addresses, operations, lifecycle, accepting, background, state, backend, work, grace, runtimes })
+        Ok(Self {
+            addresses,
+            operations,
+            lifecycle,
+            accepting,
+            background,
+            state,
+            backend,
+            work,
+            admin,
+            grace,
+            runtimes,
+        })
     }
 
     /// The addresses that clients use.
@@ -149,17 +166,22 @@ impl Running {
         self.work.reload().await;
     }
 
-    /// Stops accepting, lets streams finish for as long as the configuration allows, flushes the ledger, closes the store.
+    /// Stops accepting, lets streams finish for as long as the configuration allows, then a refresh that is on its way and commands that
+    /// run, flushes the ledger, closes the store.
     pub async fn drain(mut self) {
         self.lifecycle.drain();
         self.accepting.send_replace(true);
         if tokio::time::timeout(self.grace, self.lifecycle.idle()).await.is_err() {
             tracing::warn!(in_flight = self.lifecycle.in_flight(), "the grace period is over; what still runs is cut");
         }
+        self.work.accounts.close().await;
+        self.background.send_replace(true);
+        if tokio::time::timeout(LAST_COMMANDS, &mut self.admin).await.is_err() {
+            tracing::warn!("the admin socket did not close in time");
+        }
         if let Err(error) = self.state.stores().ledger.flush().await {
             tracing::error!(%error, "the ledger could not be flushed");
         }
-        self.background.send_replace(true);
         for runtime in self.runtimes.drain(..) {
             runtime.shutdown_background();
         }

@@ -77,9 +77,9 @@ pub(super) enum Asked {
     Unclear(String),
 }
 
-/// A connection to the account's issuer; nothing is sent yet.
+/// A new connection to the account's issuer; nothing is sent yet. One of the pool may be stale, and what was sent on it in doubt.
 pub(super) async fn connect(client: &Arc<Client>, account: &Account, limit: Duration) -> Result<Connection, NetError> {
-    tokio::time::timeout(limit, client.connect(&account.issuer)).await.map_err(|_| NetError::TimedOut(limit))?
+    tokio::time::timeout(limit, client.connect_apart(&account.issuer)).await.map_err(|_| NetError::TimedOut(limit))?
 }
 
 /// Sends the refresh token, once.

@@ -1,43 +1,36 @@
 //! One connection: a request goes out, an answer comes in, and the connection goes back to the pool or is closed.
 
+use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType, RetryType};
 use pingora_http::RequestHeader;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Client;
+use super::error::{NetError, told};
 
 /// Body bytes handed to the connection at once.
 const SLICE: usize = 64 * 1024;
 /// How much is gathered into one chunk when it is there already.
 const COALESCE_BYTES: usize = 32 * 1024;
 const COALESCE_READS: usize = 64;
-
-/// What went wrong below HTTP.
-#[derive(Debug, thiserror::Error)]
-pub enum NetError {
-    /// No address could be reached; no byte was sent.
-    #[error("cannot connect to {0}: {1}")]
-    Connect(String, String),
-    /// The request could not be written, or no answer came back.
-    #[error("the connection broke: {0}")]
-    Broken(String),
-    /// Nothing came in time.
-    #[error("nothing came within {0:?}")]
-    TimedOut(Duration),
-    /// The answer is larger than its cap.
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
-}
+/// How long a refusal is waited for after the request could not be written.
+const EARLY: Duration = Duration::from_secs(1);
+/// How long a peer may take to let a connection be closed in good order.
+const PARTING: Duration = Duration::from_secs(1);
+/// How Pingora says that a connection ended before the first byte of an answer; its type says no more than that it ended.
+const NO_BYTE: &str = "while reading response headers, bytes already read: 0";
 
 /// One request as it goes on the wire.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// Method.
     pub method: Method,
@@ -49,6 +42,18 @@ pub struct Call {
     pub body: Bytes,
 }
 
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&HeaderName> = self.headers.keys().collect();
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &names)
+            .field("body", &self.body.len())
+            .finish()
+    }
+}
+
 /// A connection with at most one request on it.
 pub struct Connection {
     session: HttpSession,
@@ -56,10 +61,21 @@ pub struct Connection {
     reused: bool,
     client: Arc<Client>,
     authority: String,
+    /// Whether the pool may have it: not one that is apart, and not one with half a request on it.
+    poolable: bool,
+    /// How the answer broke off. Pingora tells that only once, and after that an end in good order.
+    broken: Option<String>,
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Why no head of an answer came.
+struct Headless {
+    why: String,
+    /// Not a byte came before the connection ended.
+    silent: bool,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("authority", &self.authority)
             .field("reused", &self.reused)
@@ -75,7 +91,8 @@ impl Connection {
         client: Arc<Client>,
         authority: String,
     ) -> Self {
-        Self { session, peer, reused, client, authority }
+        let poolable = peer.group_key == 0;
+        Self { session, peer, reused, client, authority, poolable, broken: None }
     }
 
     /// Whether it came from the pool: then a break before the first byte of an answer may only mean that it was stale.
@@ -90,18 +107,24 @@ impl Connection {
         self.session.set_write_timeout(Some(idle));
         self.session.set_read_timeout(None);
         let head = self.request_head(call)?;
+        // Until all is written, so that it also holds when the caller gives up meanwhile.
+        let poolable = mem::replace(&mut self.poolable, false);
         let written = self.write(head, call.body.clone()).await;
+        self.poolable = poolable && written.is_ok();
         // An upstream may refuse before it has read everything: then its answer is there although writing failed.
-        let patience = if written.is_ok() { idle } else { Duration::from_secs(1) };
-        match timeout(patience, self.read_head()).await {
-            Ok(Ok(status)) => Ok(status),
-            Ok(Err(error)) => Err(written.err().unwrap_or(error)),
-            Err(_) => Err(written.err().unwrap_or(NetError::TimedOut(idle))),
+        let patience = if written.is_ok() { idle } else { EARLY };
+        match (timeout(patience, self.read_head()).await, written) {
+            (Ok(Ok(status)), _) => Ok(status),
+            (_, Err(error @ NetError::TimedOut(_))) => Err(error),
+            (Ok(Err(Headless { silent: true, .. })), _) if self.reused => Err(NetError::Stale),
+            (_, Err(error)) => Err(error),
+            (Ok(Err(Headless { why, .. })), Ok(())) => Err(NetError::Broken(why)),
+            (Err(_), Ok(())) => Err(NetError::TimedOut(idle)),
         }
     }
 
     fn request_head(&self, call: &Call) -> Result<RequestHeader, NetError> {
-        let bad = |e: Box<pingora_error::Error>| NetError::Broken(e.to_string());
+        let bad = |e: Box<Error>| NetError::broken(&e);
         let mut head = RequestHeader::build(call.method.clone(), call.path.as_bytes(), Some(call.headers.len() + 2))
             .map_err(bad)?;
         for (name, value) in &call.headers {
@@ -115,22 +138,32 @@ impl Connection {
     }
 
     async fn write(&mut self, head: RequestHeader, mut body: Bytes) -> Result<(), NetError> {
-        let broken = |e: Box<pingora_error::Error>| NetError::Broken(e.to_string());
-        self.session.write_request_header(Box::new(head)).await.map_err(broken)?;
+        let idle = self.client.options.idle_timeout;
+        let failed = |error: Box<Error>| {
+            let late = *error.etype() == ErrorType::WriteTimedout;
+            if late { NetError::TimedOut(idle) } else { NetError::broken(&error) }
+        };
+        self.session.write_request_header(Box::new(head)).await.map_err(failed)?;
         while !body.is_empty() {
             let slice = body.split_to(body.len().min(SLICE));
-            self.session.write_request_body(slice, body.is_empty()).await.map_err(broken)?;
+            self.session.write_request_body(slice, body.is_empty()).await.map_err(failed)?;
         }
-        self.session.finish_request_body().await.map_err(broken)
+        // The last flush has no deadline of Pingora's.
+        match timeout(idle, self.session.finish_request_body()).await {
+            Ok(done) => done.map_err(failed),
+            Err(_) => Err(NetError::TimedOut(idle)),
+        }
     }
 
-    async fn read_head(&mut self) -> Result<StatusCode, NetError> {
+    async fn read_head(&mut self) -> Result<StatusCode, Headless> {
+        let mut informed = false;
         loop {
-            self.session.read_response_header().await.map_err(|e| NetError::Broken(e.to_string()))?;
+            let read = self.session.read_response_header().await;
+            read.map_err(|e| Headless { why: told(&e), silent: !informed && is_silent(&e) })?;
             match self.session.response_header().map(|head| head.status) {
-                Some(status) if status.is_informational() => {}
+                Some(status) if status.is_informational() => informed = true,
                 Some(status) => return Ok(status),
-                None => return Err(NetError::Broken("no head".to_owned())),
+                None => return Err(Headless { why: "no head".to_owned(), silent: false }),
             }
         }
     }
@@ -150,23 +183,36 @@ impl Connection {
     /// The next bytes of the answer; what is there already is gathered into one chunk. None at its end. May be dropped while it waits
     /// without losing a byte.
     pub async fn chunk(&mut self, deadline: Instant) -> Result<Option<Bytes>, NetError> {
+        if let Some(why) = &self.broken {
+            return Err(NetError::Broken(why.clone()));
+        }
         let idle = self.client.options.idle_timeout;
         let read =
             timeout_at(deadline, self.session.read_response_body()).await.map_err(|_| NetError::TimedOut(idle))?;
-        let Some(first) = read.map_err(|e| NetError::Broken(e.to_string()))? else { return Ok(None) };
-        Ok(Some(self.gather(first)))
+        match read {
+            Ok(Some(first)) => Ok(Some(self.gather(first))),
+            Ok(None) => Ok(None),
+            Err(error) => Err(NetError::Broken(self.broken.insert(told(&error)).clone())),
+        }
     }
 
-    /// A failure met while gathering is met again by the next read, after these bytes went on.
+    /// A failure met while gathering is told by the next read, after these bytes went on.
     fn gather(&mut self, first: Bytes) -> Bytes {
         let mut all: Option<BytesMut> = None;
         for _ in 0..COALESCE_READS {
             if self.session.response_done() || all.as_ref().map_or(first.len(), BytesMut::len) >= COALESCE_BYTES {
                 break;
             }
-            let ready = tokio::task::unconstrained(self.session.read_response_body()).now_or_never();
-            let Some(Ok(Some(more))) = ready else { break };
-            all.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&more);
+            match tokio::task::unconstrained(self.session.read_response_body()).now_or_never() {
+                Some(Ok(Some(more))) => {
+                    all.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&more);
+                }
+                Some(Err(error)) => {
+                    self.broken = Some(told(&error));
+                    break;
+                }
+                Some(Ok(None)) | None => break,
+            }
         }
         all.map_or(first, BytesMut::freeze)
     }
@@ -190,13 +236,27 @@ impl Connection {
         }
     }
 
-    /// Gives the connection back to the pool; only after the whole answer was read.
+    /// Gives the connection back to the pool, only after the whole answer was read; one that the pool must not have is closed.
     pub async fn release(self) {
-        self.client.connector.release_http_session(self.session, &self.peer, Some(self.client.options.pool_idle)).await;
+        if !self.poolable || self.broken.is_some() {
+            return self.close().await;
+        }
+        let Self { client, session, peer, .. } = self;
+        let idle = client.options.pool_idle;
+        // It is closed when the answer says so. Whoever takes longer for that is left.
+        let _ = timeout(PARTING, client.connector.release_http_session(session, &peer, Some(idle))).await;
     }
 
     /// Closes the connection at once, so that the upstream stops working for us.
     pub async fn close(mut self) {
-        self.session.shutdown().await;
+        let _ = timeout(PARTING, self.session.shutdown()).await;
     }
 }
+
+/// Whether a connection ended before a byte of an answer came. What only looks like an end, such as a fault of TLS, does not count.
+fn is_silent(error: &Error) -> bool {
+    error.retry == RetryType::ReusedOnly && error.context.as_ref().is_some_and(|context| context.as_str() == NO_BYTE)
+}
+
+#[cfg(test)]
+mod tests;

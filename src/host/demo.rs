@@ -38,6 +38,7 @@ pub(super) fn run(program: &Program, args: &DemoArgs, out: &mut dyn Write) -> Re
     start_log(&log).map_err(|error| Failure::new(error.to_string()))?;
     let mut file = DemoFile::open(&args.data)?;
     let runtime = super::runtime()?;
+    let mut signals = signals::Signals::listen(&runtime);
     let upstream = Upstream::start(&runtime, args, &mut file)?;
     let running = start_gateway(program, &runtime, args, &upstream)?;
     let accounts = upstream.accounts(args, &file)?;
@@ -49,7 +50,6 @@ pub(super) fn run(program: &Program, args: &DemoArgs, out: &mut dyn Write) -> Re
         access.write_env(path)?;
     }
     runtime.block_on(async {
-        let mut signals = signals::Signals::listen();
         signals.stop().await;
         let stop = async {
             running.drain().await;

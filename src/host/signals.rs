@@ -1,5 +1,6 @@
 //! Signals: SIGTERM and Ctrl-C end in good order, a second Ctrl-C ends at once.
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::server::Running;
@@ -7,14 +8,16 @@ use crate::server::Running;
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Ctrl-C and SIGTERM, from now on.
+/// Ctrl-C and SIGTERM, since it was made. It is made before anything is started: whoever is told to stop meanwhile still stops in good order.
 pub(super) struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
 }
 
 impl Signals {
-    pub(super) fn listen() -> Self {
+    /// The runtime is the one that will wait for them.
+    pub(super) fn listen(runtime: &Runtime) -> Self {
+        let _inside = runtime.enter();
         let listen =
             |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to")).ok();
         Self { interrupt: listen(SignalKind::interrupt()), terminate: listen(SignalKind::terminate()) }
@@ -47,8 +50,7 @@ async fn next(signal: &mut Option<Signal>) {
 }
 
 /// Lets the gateway run until it is told to stop.
-pub(super) async fn run(running: Running) {
-    let mut signals = Signals::listen();
+pub(super) async fn run(running: Running, mut signals: Signals) {
     signals.stop().await;
     tracing::info!("stopping: no new requests, streams may finish");
     signals.last(running.drain()).await;

@@ -10,6 +10,7 @@ use crate::simulator::{Simulator, SimulatorConfig};
 pub(super) fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let seed = seed_file::load(args.seed_file.as_deref())?;
     let runtime = super::runtime()?;
+    let mut signals = super::signals::Signals::listen(&runtime);
     let config = SimulatorConfig {
         listen: args.listen,
         control: args.control,
@@ -25,7 +26,6 @@ pub(super) fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Failur
     }
     out.flush()?;
     runtime.block_on(async {
-        let mut signals = super::signals::Signals::listen();
         signals.stop().await;
         simulator.stop().await;
     });

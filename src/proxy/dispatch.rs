@@ -43,6 +43,14 @@ struct Running {
     since: Instant,
 }
 
+/// What an attempt is authorised by.
+#[derive(Debug)]
+struct Token {
+    credential: Arc<Credential>,
+    /// From a refresh of this very attempt: there is no other one (docs/decisions.md, R1).
+    fresh: bool,
+}
+
 /// An answer that is committed to the client, and who gave it.
 #[derive(Debug)]
 pub(crate) struct Committed {
@@ -108,40 +116,60 @@ impl<'a> Walk<'a> {
         let Some(account) = self.gateway.pool.account(candidate.account) else {
             return Err(Lost::unauthorized("the account was removed"));
         };
-        let mut credential = self.usable_credential(&account).await?;
-        let mut lost = match self.once(candidate, &account, &credential, attempts).await {
-            Ok(committed) => return Ok(committed),
-            Err(lost) => lost,
-        };
-        if lost.verdict == Verdict::Refresh {
-            let refreshed =
-                self.gateway.accounts.refresh(&account, credential.version, RefreshReason::UnauthorizedRecovery);
-            match refreshed.await {
-                Ok(fresh) => {
-                    credential = fresh;
-                    match self.once(candidate, &account, &credential, attempts).await {
-                        Ok(committed) => return Ok(committed),
-                        Err(again) => lost = again,
-                    }
-                }
-                Err(error) => tracing::warn!(account = %account.label, %error, "no retry after a refused token"),
+        let usable = self.usable_credential(&account).await;
+        let mut token = match usable {
+            Ok(token) => token,
+            Err(lost) => {
+                // It counts as a try: else an account without a token would keep its place in the order for ever.
+                attempts.begin(candidate);
+                attempts.end(self.gateway, lost.result, None);
+                learn(self.gateway, self.mark(candidate), None, lost.verdict);
+                return Err(lost);
             }
+        };
+        loop {
+            let lost = match self.once(candidate, &account, &token.credential, attempts).await {
+                Ok(committed) => return Ok(committed),
+                Err(lost) => lost,
+            };
+            let refused = lost.verdict == Verdict::Refresh;
+            let Some(fresh) = (if refused { self.replacement(&account, &token).await } else { None }) else {
+                learn(self.gateway, self.mark(candidate), lost.failure.as_ref(), lost.verdict);
+                return Err(lost);
+            };
+            token = fresh;
         }
-        self.learn(&lost, self.mark(candidate));
-        Err(lost)
     }
 
     /// The token in memory; one that has ended is refreshed first.
-    async fn usable_credential(&self, account: &Arc<Account>) -> Result<Arc<Credential>, Lost> {
+    async fn usable_credential(&self, account: &Arc<Account>) -> Result<Token, Lost> {
         let accounts = &self.gateway.accounts;
         let Some(credential) = accounts.credential(account.id) else {
             return Err(Lost::unauthorized("the account has no token"));
         };
         if !accounts.is_expired(&credential) {
-            return Ok(credential);
+            return Ok(Token { credential, fresh: false });
         }
         let refreshed = accounts.refresh(account, credential.version, RefreshReason::ProactiveExpiry).await;
-        refreshed.map_err(|error| Lost::unauthorized(error.to_string()))
+        let credential = refreshed.map_err(|error| Lost::unauthorized(error.to_string()))?;
+        Ok(Token { credential, fresh: true })
+    }
+
+    /// A token in place of one that was refused; none when that one is from a refresh of this very attempt.
+    async fn replacement(&self, account: &Arc<Account>, refused: &Token) -> Option<Token> {
+        let (accounts, version) = (&self.gateway.accounts, refused.credential.version);
+        if refused.fresh {
+            tracing::warn!(account = %account.label, "the upstream refuses the token of the account right after its refresh");
+            accounts.refused(account.id, version);
+            return None;
+        }
+        match accounts.refresh(account, version, RefreshReason::UnauthorizedRecovery).await {
+            Ok(credential) => Some(Token { credential, fresh: true }),
+            Err(error) => {
+                tracing::warn!(account = %account.label, %error, "no retry after a refused token");
+                None
+            }
+        }
     }
 
     async fn once(
@@ -172,17 +200,6 @@ impl<'a> Walk<'a> {
         Mark { pool, key, model, account: candidate.account }
     }
 
-    /// Only what says something about the account counts against it.
-    fn learn(&self, lost: &Lost, mark: Mark) {
-        let now = self.gateway.clock.now();
-        if let Some(failure) = lost.failure.as_ref().filter(|f| f.is_usage_limit()) {
-            self.gateway.pool.health().exhausted(mark.account, failure.resets_at, now);
-        }
-        if lost.verdict != Verdict::Final {
-            self.gateway.pool.health().failed(mark, now);
-        }
-    }
-
     /// The answer when every account that could serve has used up its quota.
     fn exhausted(&self) -> Option<Reject> {
         let views = self.gateway.pool.accounts(self.pool, &self.key, &self.model);
@@ -201,7 +218,7 @@ impl<'a> Walk<'a> {
     fn reject(&self, lost: Lost) -> Reject {
         let reject = match (lost.reject, lost.failure) {
             (Some(reject), _) => reject,
-            (None, Some(failure)) => self.public(&failure),
+            (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
         };
         match lost.why {
@@ -210,11 +227,25 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn public(&self, failure: &Failure) -> Reject {
+    fn public(&self, mut failure: Failure) -> Reject {
         if failure.verdict() == Verdict::Refresh {
             return no_backend("the upstream refuses the token of the account");
         }
+        if self.want == Want::Stream {
+            failure.mask_lost_response();
+        }
         failure.public_reject(self.input_file, self.context_window)
+    }
+}
+
+/// What a failed attempt teaches about its account. Only what says something about the account counts against it.
+pub(crate) fn learn(gateway: &Gateway, mark: Mark, failure: Option<&Failure>, verdict: Verdict) {
+    let (health, now) = (gateway.pool.health(), gateway.clock.now());
+    if let Some(failure) = failure.filter(|failure| failure.is_usage_limit()) {
+        health.exhausted(mark.account, failure.resets_at, now);
+    }
+    if verdict != Verdict::Final {
+        health.failed(mark, now);
     }
 }
 

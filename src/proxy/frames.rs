@@ -1,7 +1,7 @@
 //! Chunks of an answer become frames, one block at a time.
 
 use bytes::{Bytes, BytesMut};
-use pooler_filter::codex::EventKind;
+use pooler_filter::codex::{EventKind, bare_response};
 use pooler_filter::json::Json;
 use pooler_filter::sse::{BlockTooLarge, Framer, Limits};
 use pooler_filter::{Frame, Reject};
@@ -16,13 +16,31 @@ pub(crate) fn kind_of(frame: &Frame) -> Option<EventKind> {
     if let Some(kind) = label.map(EventKind::of).filter(|kind| !kind.is_terminal()) {
         return Some(kind);
     }
+    let (event, bare) = read(frame)?;
+    let given = event.root().get("type")?.as_str()?;
+    let kind = EventKind::of(&given);
+    let agrees = match label {
+        None => true,
+        Some(label) if bare => EventKind::of(label) == EventKind::Completed,
+        Some(label) => label == given,
+    };
+    agrees.then_some(kind)
+}
+
+/// The event in a frame of a stream; a bare response object stands for one.
+pub(crate) fn event_in(frame: &Frame) -> Option<Json> {
+    read(frame).map(|(event, _)| event)
+}
+
+/// The event, and whether it was a bare response object: the old form of a final response.
+fn read(frame: &Frame) -> Option<(Json, bool)> {
     let json = Json::parse(frame.data().clone()).ok()?;
     let root = json.root();
-    let Some(given) = root.get("type").and_then(|t| t.as_str()) else {
-        // The old form of a final response: the bare object.
-        return root.get("id").map(|_| EventKind::Completed);
-    };
-    label.is_none_or(|label| label == given).then(|| EventKind::of(&given))
+    if root.get("type").is_some_and(|kind| !kind.is_null()) {
+        return Some((json, false));
+    }
+    root.get("id")?.as_str()?;
+    bare_response(&json).map(|event| (event, true))
 }
 
 /// The blocks of one answer, with a name for what cannot be framed.
@@ -64,4 +82,25 @@ pub(crate) fn to_bytes(frames: &mut Vec<Frame>) -> Bytes {
 pub(crate) fn response_too_large() -> Reject {
     let message = pooler_filter::codex::sentence("upstream_response_too_large", Default::default());
     Reject::new(pooler_filter::RejectKind::BadGateway, "upstream_response_too_large", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(name: &'static str, data: &'static str) -> Option<EventKind> {
+        kind_of(&Frame::event(name, data))
+    }
+
+    #[test]
+    fn a_bare_response_is_the_event_that_its_status_says() {
+        for label in ["", "response.completed", "response.done"] {
+            assert_eq!(kind(label, r#"{"id":"resp_1"}"#), Some(EventKind::Completed));
+            assert_eq!(kind(label, r#"{"id":"resp_1","type":null,"status":"failed"}"#), Some(EventKind::Failed));
+            assert_eq!(kind(label, r#"{"id":"resp_1","error":{"code":"x"}}"#), Some(EventKind::Failed));
+            assert_eq!(kind(label, r#"{"id":"resp_1","status":"incomplete"}"#), Some(EventKind::Incomplete));
+            assert_eq!(kind(label, r#"{"detail":"x"}"#), None);
+        }
+        assert_eq!(kind("error", r#"{"id":"resp_1"}"#), None);
+    }
 }

@@ -25,7 +25,8 @@ pub(crate) async fn read_head(session: &mut ServerSession, limit: Duration) -> A
         Ok(Ok(true)) => Arrival::Request,
         Ok(Ok(false)) => Arrival::Nothing,
         Ok(Err(error)) if *error.etype() == ErrorType::InvalidHTTPHeader => {
-            Arrival::Refused(Reject::invalid("request head is invalid").because(error.to_string()))
+            // Its own text quotes the head.
+            Arrival::Refused(Reject::invalid("request head is invalid").because(error.etype().as_str().to_owned()))
         }
         Ok(Err(_)) => Arrival::Nothing,
         Err(_) => Arrival::Refused(Reject::new(

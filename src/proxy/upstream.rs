@@ -1,5 +1,7 @@
 //! A frozen request and an account become a call: the only place where credentials join (docs/v1.md, Upstream headers).
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pooler_filter::UpstreamRequest;
@@ -12,12 +14,23 @@ const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
 
 /// The request as every attempt sends it, once the chain is through.
-#[derive(Debug)]
 pub(crate) struct Frozen {
     method: Method,
     path: String,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&HeaderName> = self.headers.keys().collect();
+        f.debug_struct("Frozen")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &names)
+            .field("body", &self.body.len())
+            .finish()
+    }
 }
 
 impl From<UpstreamRequest> for Frozen {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
 use pooler_filter::{AccountId, Clock, async_trait};
 use tokio::runtime::Runtime;
@@ -21,6 +22,8 @@ use crate::store::Rev;
 const POOLED: usize = 512;
 /// How often tokens are looked at.
 const SWEEP: Duration = Duration::from_secs(15);
+/// So many refreshes of one sweep wait for their issuers side by side, so that one that does not answer holds up few others.
+const SIDE_BY_SIDE: usize = 8;
 /// How often old rows are thrown away.
 const PRUNE: Duration = Duration::from_secs(60 * 60);
 /// Pauses after failed refreshes: from here, doubled each time, up to there.
@@ -120,22 +123,27 @@ impl Work {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             sweep.tick().await;
-            for account in self.pool.all_accounts() {
-                let Some(credential) = self.accounts.credential(account.id) else { continue };
+            let due = self.pool.all_accounts().into_iter().filter_map(|account| {
+                let credential = self.accounts.credential(account.id)?;
                 let waits = failed.get(&account.id).is_some_and(|(until, _)| *until > Instant::now());
-                if waits || !account.status.refreshes() || !self.accounts.is_due(account.id, &credential) {
-                    continue;
+                let due = !waits && account.status.refreshes() && self.accounts.is_due(account.id, &credential);
+                due.then_some((account, credential.version))
+            });
+            let due: Vec<_> = due.collect();
+            let refreshing = due.into_iter().map(|(account, version)| {
+                let accounts = Arc::clone(&self.accounts);
+                async move {
+                    let refreshed = accounts.refresh(&account, version, RefreshReason::ProactiveExpiry).await;
+                    (account.id, refreshed.is_ok())
                 }
-                let reason = RefreshReason::ProactiveExpiry;
-                match self.accounts.refresh(&account, credential.version, reason).await {
-                    Ok(_) => {
-                        failed.remove(&account.id);
-                    }
-                    Err(_) => {
-                        let pause =
-                            failed.get(&account.id).map_or(FIRST_PAUSE, |(_, last)| (*last * 2).min(LONGEST_PAUSE));
-                        failed.insert(account.id, (Instant::now() + pause, pause));
-                    }
+            });
+            let mut ended = stream::iter(refreshing).buffer_unordered(SIDE_BY_SIDE);
+            while let Some((id, refreshed)) = ended.next().await {
+                if refreshed {
+                    failed.remove(&id);
+                } else {
+                    let pause = failed.get(&id).map_or(FIRST_PAUSE, |(_, last)| (*last * 2).min(LONGEST_PAUSE));
+                    failed.insert(id, (Instant::now() + pause, pause));
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! The log: one subscriber for our events and for those of the libraries beneath us.
+//! The log: one subscriber for our own events. The `log` records of the libraries beneath us stay out of it: at their finest level they hold
+//! whole heads, with the tokens in them.
 
 use tracing_subscriber::EnvFilter;
 

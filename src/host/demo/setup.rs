@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::config::Origin;
 use crate::server::Running;
 use crate::simulator::{Account, SimulatorConfig, derive_accounts};
+use crate::store::records::AccountRecord;
 use crate::store::{Actor, ControlOp, ControlTx};
 
 const POOL: &str = "demo";
@@ -16,6 +17,7 @@ const POOL: &str = "demo";
 pub(super) struct Login {
     label: String,
     account_id: String,
+    email: String,
     auth_json: Secret,
 }
 
@@ -24,6 +26,7 @@ impl Login {
         Self {
             label: account.label().to_owned(),
             account_id: account.id().to_owned(),
+            email: account.email().to_owned(),
             auth_json: Secret::new(account.auth_json().to_string()),
         }
     }
@@ -59,8 +62,9 @@ pub(super) async fn prepare(
     if snapshot.pools.iter().all(|pool| pool.slug != POOL) {
         execute(backend, Command::PoolCreate { slug: POOL.to_owned(), name: None }, &who).await?;
     }
-    move_accounts(running, origin).await?;
     let simulated = origin.parse::<Origin>().is_ok_and(|origin| origin.is_loopback());
+    let place = Place { origin, simulated };
+    move_accounts(running, logins, place).await?;
     for login in logins {
         if snapshot.accounts.iter().any(|known| known.chatgpt_account_id == login.account_id) {
             continue;
@@ -87,28 +91,81 @@ pub(super) async fn prepare(
     Ok(key)
 }
 
-/// The demo's upstream may stand elsewhere than the last time; these accounts are the demo's own.
-async fn move_accounts(running: &Running, origin: &str) -> Result<(), Failure> {
+/// Where the demo's accounts belong.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    origin: &'a str,
+    simulated: bool,
+}
+
+/// The demo's upstream may stand elsewhere than the last time; its own accounts follow it.
+async fn move_accounts(running: &Running, logins: &[Login], place: Place<'_>) -> Result<(), Failure> {
     let control = &running.state().stores().control;
     let snapshot = control.load().await.map_err(|e| Failure::new(e.to_string()))?;
-    let mut tx = ControlTx::new();
-    let mut moved = false;
-    for account in snapshot.accounts.into_iter().filter(|account| account.origin != origin) {
-        moved = true;
-        tx = tx.with(ControlOp::PutAccount(crate::store::records::AccountRecord {
-            origin: origin.to_owned(),
-            issuer: origin.to_owned(),
-            ..account
-        }));
+    let moved: Vec<AccountRecord> = snapshot.accounts.into_iter().filter_map(|a| moved(a, logins, place)).collect();
+    if moved.is_empty() {
+        return Ok(());
     }
-    if moved {
-        let actor = Actor::new("demo", SystemClock.now());
-        control.apply(tx, &actor).await.map_err(|e| Failure::new(e.to_string()))?;
-        running.reload().await;
-    }
+    let tx = moved.into_iter().fold(ControlTx::new(), |tx, account| tx.with(ControlOp::PutAccount(account)));
+    let actor = Actor::new("demo", SystemClock.now());
+    control.apply(tx, &actor).await.map_err(|e| Failure::new(e.to_string()))?;
+    running.reload().await;
     Ok(())
+}
+
+/// The account at this place, when it is one that the demo made up and stands elsewhere. A login that somebody imported here keeps its
+/// origin: its tokens go nowhere else (docs/decisions.md, R12).
+fn moved(account: AccountRecord, logins: &[Login], place: Place<'_>) -> Option<AccountRecord> {
+    let made_up = |login: &Login| {
+        login.account_id == account.chatgpt_account_id
+            && (account.simulated || account.email.as_deref() == Some(login.email.as_str()))
+    };
+    let there =
+        account.origin == place.origin && account.issuer == place.origin && account.simulated == place.simulated;
+    if there || !logins.iter().any(made_up) {
+        return None;
+    }
+    let (origin, issuer) = (place.origin.to_owned(), place.origin.to_owned());
+    Some(AccountRecord { origin, issuer, simulated: place.simulated, ..account })
 }
 
 async fn execute(backend: &Backend, command: Command, who: &Who) -> Result<Vec<Reply>, Failure> {
     backend.execute(command, who).await.map_err(Failure::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::fixtures;
+
+    const HERE: Place<'_> = Place { origin: "http://127.0.0.1:7", simulated: true };
+    const THERE: Place<'_> = Place { origin: "https://upstream.example", simulated: false };
+
+    fn own(logins: &[Login]) -> AccountRecord {
+        let (chatgpt_account_id, email) = (logins[0].account_id.clone(), Some(logins[0].email.clone()));
+        AccountRecord { chatgpt_account_id, email, ..fixtures::account("sim-0") }
+    }
+
+    #[test]
+    fn an_account_that_the_demo_did_not_make_keeps_its_origin() {
+        let logins = made_up(2, &[7; 32]).unwrap();
+        let imported = AccountRecord { simulated: false, ..fixtures::account("mine") };
+        let simulated = AccountRecord { simulated: true, ..imported.clone() };
+        let namesake = AccountRecord { chatgpt_account_id: logins[0].account_id.clone(), ..imported.clone() };
+        for account in [imported, simulated, namesake] {
+            assert_eq!(moved(account, &logins, HERE), None);
+        }
+    }
+
+    #[test]
+    fn an_account_of_the_demo_follows_its_upstream_and_is_marked_as_what_it_is_there() {
+        let logins = made_up(2, &[7; 32]).unwrap();
+        let mut account = own(&logins);
+        for place in [THERE, HERE, Place { origin: "http://127.0.0.1:8", ..HERE }] {
+            account = moved(account, &logins, place).unwrap();
+            assert_eq!((account.origin.as_str(), account.issuer.as_str()), (place.origin, place.origin));
+            assert_eq!(account.simulated, place.simulated);
+            assert_eq!(moved(account.clone(), &logins, place), None, "it is there");
+        }
+    }
 }

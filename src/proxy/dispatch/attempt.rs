@@ -1,11 +1,14 @@
 //! One try at one account: call it, judge the head, and hold its frames back until they are worth committing to.
 
+use std::fmt;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{StatusCode, header};
-use pooler_filter::codex::{Failure, Verdict, sentence};
-use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind};
-use std::time::Duration;
-use tokio::time::Instant;
+use pooler_filter::codex::{EventKind, Failure, Verdict, bare_response, sentence};
+use pooler_filter::json::{Json, Kind};
+use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind, Timestamp};
+use tokio::time::{Instant, timeout};
 
 use super::Want;
 use super::hold::{Hold, Step};
@@ -15,6 +18,8 @@ use crate::proxy::frames::{Blocks, response_too_large};
 
 /// Most of an error body that is read to judge it.
 const ERROR_BODY: usize = 64 * 1024;
+/// How long that may take: the next account should not wait for words about the failure of this one.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 /// Most stale connections of the pool that are tried before a break counts as one of the upstream.
 const STALE: usize = 4;
 
@@ -25,8 +30,7 @@ pub(crate) struct Source {
     pub(crate) blocks: Blocks,
 }
 
-/// An answer worth committing to.
-#[derive(Debug)]
+/// An answer worth committing to. `Debug` tells sizes, never contents.
 pub(crate) enum Answer {
     /// An event stream: what was held back, and where the rest comes from, unless it is all there.
     Events {
@@ -37,6 +41,15 @@ pub(crate) enum Answer {
     },
     /// One JSON text.
     Json(Bytes),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events { held, rest } => write!(f, "Events({} held, rest: {})", held.len(), rest.is_some()),
+            Self::Json(body) => write!(f, "Json({} bytes)", body.len()),
+        }
+    }
 }
 
 /// A try that did not lead to an answer.
@@ -70,10 +83,16 @@ impl Lost {
         Self { result, verdict: Verdict::NextCandidate, failure: None, reject: Some(reject), why: Some(why) }
     }
 
+    fn invalid(why: impl Into<String>) -> Self {
+        Self::broken(AttemptResult::Invalid, "invalid_upstream_response", why.into())
+    }
+
     fn net(error: &NetError) -> Self {
         let result = match error {
             NetError::TimedOut(_) => AttemptResult::TimedOut,
-            NetError::Connect(..) | NetError::Broken(_) | NetError::TooLarge(_) => AttemptResult::Network,
+            NetError::Connect(..) | NetError::Stale | NetError::Broken(_) | NetError::TooLarge(_) => {
+                AttemptResult::Network
+            }
         };
         Self::broken(result, "upstream_request_failed", error.to_string())
     }
@@ -110,21 +129,17 @@ impl Tried<'_> {
             return self.whole(connection).await;
         }
         connection.close().await;
-        Err(Lost::broken(
-            AttemptResult::Invalid,
-            "invalid_upstream_response",
-            "neither an event stream nor JSON".to_owned(),
-        ))
+        Err(Lost::invalid("neither an event stream nor JSON"))
     }
 
-    /// A pooled connection may have gone stale unseen: then nobody has read the request, and another connection is tried.
+    /// A pooled connection may have gone stale unseen: then nobody has answered the request, and another connection is tried.
     async fn call(&self, endpoint: &Endpoint, call: &Call) -> Result<(Connection, StatusCode), NetError> {
         let mut stale = 0;
         loop {
             let mut connection = self.gateway.client.connect(endpoint).await?;
             match connection.call(call).await {
                 Ok(status) => return Ok((connection, status)),
-                Err(NetError::Broken(_)) if connection.reused() && stale < STALE => stale += 1,
+                Err(NetError::Stale) if stale < STALE => stale += 1,
                 Err(error) => return Err(error),
             }
         }
@@ -132,15 +147,18 @@ impl Tried<'_> {
 
     async fn refused(&self, mut connection: Connection, status: StatusCode) -> Lost {
         let wait = connection.header(header::RETRY_AFTER.as_str()).and_then(|v| v.trim().parse().ok());
-        let body = connection.read_all(ERROR_BODY).await;
-        match &body {
-            Ok(_) => connection.release().await,
-            Err(_) => connection.close().await,
-        }
-        let body = body.unwrap_or_default();
+        let body = match timeout(ERROR_BODY_TIME, connection.read_all(ERROR_BODY)).await {
+            Ok(Ok(body)) => {
+                connection.release().await;
+                body
+            }
+            Ok(Err(_)) | Err(_) => {
+                connection.close().await;
+                Bytes::new()
+            }
+        };
         if !status.is_client_error() && !status.is_server_error() {
-            let why = format!("status {}", status.as_u16());
-            return Lost::broken(AttemptResult::Invalid, "invalid_upstream_response", why);
+            return Lost::invalid(format!("status {}", status.as_u16()));
         }
         Lost::failed(Failure::of_answer(status, &body, wait.map(Duration::from_secs), self.gateway.clock.now()))
     }
@@ -149,7 +167,10 @@ impl Tried<'_> {
         match connection.read_all(self.gateway.settings.upstream.max_response).await {
             Ok(body) => {
                 connection.release().await;
-                Ok(Answer::Json(body))
+                match fault_in(&body, self.gateway.clock.now()) {
+                    Some(lost) => Err(lost),
+                    None => Ok(Answer::Json(body)),
+                }
             }
             Err(NetError::TooLarge(_)) => Err(Lost::too_large()),
             Err(error) => Err(Lost::net(&error)),
@@ -189,6 +210,18 @@ impl Tried<'_> {
             }
         }
     }
+}
+
+/// Why a JSON answer is worth nothing: it is a bare response object, and stands for the event that would have ended a stream.
+fn fault_in(body: &Bytes, now: Timestamp) -> Option<Lost> {
+    let json = Json::parse(body.clone()).ok().filter(|json| json.root().kind() == Kind::Object);
+    let Some(json) = json else { return Some(Lost::invalid("the body is not a JSON object")) };
+    let Some(event) = bare_response(&json) else {
+        let why = "the body is no response".to_owned();
+        return Some(Lost::broken(AttemptResult::Invalid, "upstream_response_missing", why));
+    };
+    let kind = event.root().get("type").and_then(|kind| kind.as_str().map(|kind| EventKind::of(&kind)))?;
+    Failure::in_event(kind, event.root(), now).map(Lost::failed)
 }
 
 fn missing(code: &'static str) -> Lost {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use pooler_filter::codex::{EventKind, Failure};
-use pooler_filter::json::Json;
 use pooler_filter::{Frame, Timestamp};
 use tokio::time::Instant;
 
 use super::Want;
 use super::attempt::{Answer, Source};
 use crate::config::Settings;
-use crate::proxy::frames::kind_of;
+use crate::proxy::frames::{event_in, kind_of};
 
 /// How long the end of an answer may take after its last event, for the connection to be of use again.
 const TAIL: Duration = Duration::from_millis(200);
@@ -138,8 +137,7 @@ pub(crate) fn failure_in(kind: EventKind, frame: &Frame, now: Timestamp) -> Opti
     if !matches!(kind, EventKind::Failed | EventKind::Error | EventKind::Incomplete) {
         return None;
     }
-    let json = Json::parse(frame.data().clone()).ok()?;
-    Failure::in_event(kind, json.root(), now)
+    Failure::in_event(kind, event_in(frame)?.root(), now)
 }
 
 #[cfg(test)]
