@@ -1,0 +1,74 @@
+//! Bodies and streams as clients and the Codex backend write them.
+
+#![allow(dead_code, reason = "each bench uses its own part")]
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// Words with what has to be escaped now and then.
+const PROSE: &str =
+    "The gateway answered \"yes\" after 12 ms,\nand the second account — the one in Zürich — took over. ";
+
+/// A request for a response, about this large in bytes.
+pub(crate) fn request(size: usize) -> Bytes {
+    let message = |n: usize| {
+        let (role, kind) = if n.is_multiple_of(2) { ("user", "input_text") } else { ("assistant", "output_text") };
+        json!({"type": "message", "role": role, "content": [{"type": kind, "text": PROSE.repeat(5)}]})
+    };
+    let one = message(0).to_string().len() + 1;
+    let messages: Vec<Value> = (0..(size / one).max(1)).map(message).collect();
+    let body = json!({
+        "model": "gpt-5.5", "instructions": "You are helpful.", "input": messages, "stream": true, "store": true,
+        "metadata": {"purpose": "bench"}, "temperature": 0.5, "reasoning": {"effort": "medium", "summary": "auto"}
+    });
+    Bytes::from(body.to_string())
+}
+
+/// The blocks of a stream of the backend: at least nine events, all others deltas of the text.
+pub(crate) fn blocks(events: usize) -> Vec<String> {
+    let deltas = events.saturating_sub(8).max(1);
+    let word = |n: usize| PROSE.split(' ').nth(n % 16).unwrap_or("and").to_owned() + " ";
+    let text: String = (0..deltas).map(word).collect();
+    let part = |text: &str| json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []});
+    let item = |status: &str, content: Vec<Value>| json!({"id": "msg_68f0", "type": "message", "status": status, "role": "assistant", "content": content});
+    let at = |kind: &str| json!({"type": kind, "item_id": "msg_68f0", "output_index": 0, "content_index": 0});
+    let with = |mut event: Value, name: &str, value: Value| {
+        event[name] = value;
+        event
+    };
+    let mut all = vec![
+        json!({"type": "response.created", "response": response("in_progress", &[])}),
+        json!({"type": "response.in_progress", "response": response("in_progress", &[])}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": item("in_progress", vec![])}),
+        with(at("response.content_part.added"), "part", part("")),
+    ];
+    all.extend((0..deltas).map(|n| with(at("response.output_text.delta"), "delta", json!(word(n)))));
+    let done = item("completed", vec![part(&text)]);
+    all.extend([
+        with(at("response.output_text.done"), "text", json!(text)),
+        with(at("response.content_part.done"), "part", part(&text)),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": done}),
+        json!({"type": "response.completed", "response": response("completed", &[done])}),
+    ]);
+    all.into_iter().enumerate().map(|(n, event)| block(&with(event, "sequence_number", json!(n)))).collect()
+}
+
+fn block(event: &Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
+}
+
+fn response(status: &str, output: &[Value]) -> Value {
+    let usage = json!({
+        "input_tokens": 19, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 102,
+        "output_tokens_details": {"reasoning_tokens": 60}, "total_tokens": 121
+    });
+    json!({
+        "id": "resp_68f0", "object": "response", "created_at": 1_790_000_000, "status": status, "background": false,
+        "error": null, "incomplete_details": null, "instructions": "", "max_output_tokens": null, "model": "gpt-5.5",
+        "output": output, "parallel_tool_calls": true, "previous_response_id": null, "prompt_cache_key": "bench",
+        "reasoning": {"effort": "medium", "summary": null}, "service_tier": "default", "store": false,
+        "temperature": 1.0, "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto",
+        "tools": [], "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled",
+        "usage": if status == "completed" { usage } else { Value::Null }, "user": null, "metadata": {}
+    })
+}
