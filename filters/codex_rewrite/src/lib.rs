@@ -1,8 +1,8 @@
 //! `codex_rewrite`: OpenAI requests become what the Codex backend takes, and its answers become what OpenAI clients expect.
 //!
-//! The way down is [`request`]: a request is checked in a fixed order and rewritten member by member; what no rule names passes byte for
-//! byte (docs/v1.md, Responses). The way up is [`response`]: the events of the backend become a public stream or one JSON answer
-//! (docs/v1.md, Streams). The two share one private fact, [`echo::Echo`].
+//! The way down is `request`: a request is checked in a fixed order and rewritten member by member; what no rule names passes byte for
+//! byte (docs/v1.md, Responses). The way up is `response`: the events of the backend become a public stream or one JSON answer
+//! (docs/v1.md, Streams). The two share one private fact, `echo::Echo`.
 
 mod echo;
 mod request;
