@@ -45,8 +45,9 @@ conf: deps-build ## Checks every file in conf/ as a start does
 	for file in conf/*.toml; do '$(BIN)' check --config "$$file"; done
 
 .PHONY: bench
-bench: deps-build ## Measures, each figure beside its baseline [ARGS='--bench end_to_end']
-	$(CARGO) bench --locked $(or $(ARGS),--bench '*')
+bench: deps-build ## Measures, each figure beside its baseline [ARGS='--rounds 3 --seconds 1']
+	$(CARGO) bench --quiet --locked --bench end_to_end -- $(ARGS)
+	for bench in rewrite frames chain; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows; done
 
 .PHONY: bench-build
 bench-build: deps-build ## Compiles the benches, unoptimised

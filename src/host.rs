@@ -4,7 +4,7 @@ mod demo;
 mod signals;
 mod simulate;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use pooler_filter::{ChainError, Registry, SystemClock};
@@ -52,17 +52,7 @@ impl Host for Program {
         let runtime = runtime()?;
         let signals = signals::Signals::listen(&runtime);
         let running = self.start(&runtime, &config)?;
-        if let Some(path) = running.state().created_key() {
-            writeln!(out, "A new root key was made: {}", path.display())?;
-            writeln!(out, "Back it up apart from the store: without it the store cannot be opened again.")?;
-        }
-        for address in running.addresses() {
-            writeln!(out, "listening on http://{address}")?;
-        }
-        if let Some(address) = running.operations() {
-            writeln!(out, "metrics and health on http://{address}")?;
-        }
-        out.flush()?;
+        read_or_not(announce(&running, out))?;
         runtime.block_on(signals::run(running, signals));
         Ok(())
     }
@@ -77,6 +67,28 @@ impl Host for Program {
 
     fn build_chain(&self, config: &Config<'_>) -> Result<(), ChainError> {
         check_chain(&self.registry, &config.chain, &config.settings)
+    }
+}
+
+fn announce(running: &Running, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(path) = running.state().created_key() {
+        writeln!(out, "A new root key was made: {}", path.display())?;
+        writeln!(out, "Back it up apart from the store: without it the store cannot be opened again.")?;
+    }
+    for address in running.addresses() {
+        writeln!(out, "listening on http://{address}")?;
+    }
+    if let Some(address) = running.operations() {
+        writeln!(out, "metrics and health on http://{address}")?;
+    }
+    out.flush()
+}
+
+/// What runs goes on running when nobody reads what it says, as behind `| head`.
+fn read_or_not(said: io::Result<()>) -> Result<(), Failure> {
+    match said {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => Ok(said?),
     }
 }
 

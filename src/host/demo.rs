@@ -45,7 +45,7 @@ pub(super) fn run(program: &Program, args: &DemoArgs, out: &mut dyn Write) -> Re
     let key = runtime.block_on(setup::prepare(&running, &accounts, &upstream.origin(), &mut file))?;
     let access = Access::new(&running, key, upstream.control());
     runtime.block_on(print::wait_until_it_answers(&access))?;
-    access.print(out, upstream.is_simulated())?;
+    super::read_or_not(access.print(out, upstream.is_simulated()))?;
     if let Some(path) = &args.env {
         access.write_env(path)?;
     }

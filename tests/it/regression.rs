@@ -328,3 +328,26 @@ mod logins {
         }
     }
 }
+
+/// What `serve` says at its start went to a reader that was gone, as behind `| head -1`, and the gateway ended with it.
+#[tokio::test]
+async fn a_gateway_goes_on_when_nobody_reads_what_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let config = dir.path().join("pooler.toml");
+    let text =
+        format!("[gateway]\nlisten = [\"127.0.0.1:0\"]\n[operations]\nenabled = false\n[data]\ndir = {data:?}\n");
+    std::fs::write(&config, text).unwrap();
+    let program = env!("CARGO_BIN_EXE_codex-pooler");
+    let mut serve = std::process::Command::new(program);
+    serve.arg("serve").arg("--config").arg(&config).stdout(std::process::Stdio::piped());
+    let mut serve = serve.stderr(std::process::Stdio::null()).spawn().unwrap();
+    drop(serve.stdout.take());
+    let socket = data.join("admin.sock");
+    crate::support::eventually("it serves commands", || async { socket.exists() }).await;
+    let list = std::process::Command::new(program).args(["pool", "list", "--config"]).arg(&config).output().unwrap();
+    let alive = serve.try_wait().unwrap().is_none();
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+    assert!(list.status.success() && alive);
+}
