@@ -94,7 +94,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "FILE")]
     pub env: Option<PathBuf>,
     /// Uses this upstream (https or loopback) instead of the simulator
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::values::upstream)]
     pub upstream: Option<Origin>,
 }
 

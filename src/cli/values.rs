@@ -7,7 +7,7 @@ use std::time::Duration;
 use pooler_filter::Timestamp;
 
 use crate::admin::time;
-use crate::config::parse_duration;
+use crate::config::{Origin, OriginError, parse_duration};
 use crate::store::records::PoolStatus;
 
 /// When something ends.
@@ -51,8 +51,34 @@ pub(super) fn pool_status(text: &str) -> Result<PoolStatus, String> {
     PoolStatus::parse(text).ok_or_else(|| "expected active, disabled or archived".to_owned())
 }
 
+/// An upstream by its origin, or by the base URL that a client of the Codex backend would be given.
+pub(super) fn upstream(text: &str) -> Result<Origin, OriginError> {
+    let base = text.trim_end_matches('/');
+    base.strip_suffix("/backend-api/codex").unwrap_or(base).parse()
+}
+
 /// The control endpoint takes orders from everybody who reaches it.
 pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "expected an address such as 127.0.0.1:4101".to_owned())?;
     if address.ip().is_loopback() { Ok(address) } else { Err("must be a loopback address".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_is_an_origin_or_the_base_url_of_a_codex_backend() {
+        for text in [
+            "http://127.0.0.1:9",
+            "http://127.0.0.1:9/",
+            "http://127.0.0.1:9/backend-api/codex",
+            "http://127.0.0.1:9/backend-api/codex/",
+        ] {
+            assert_eq!(upstream(text).unwrap().as_str(), "http://127.0.0.1:9", "{text}");
+        }
+        for text in ["http://127.0.0.1:9/other", "http://example.com", "127.0.0.1:9"] {
+            assert!(upstream(text).is_err(), "{text}");
+        }
+    }
 }
