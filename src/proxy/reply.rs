@@ -3,12 +3,10 @@
 
 mod relay;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pooler_filter::codex::sentence;
-use pooler_filter::{Durable, Exchange, LocalReply, Reject, RejectKind, Reservation};
+use pooler_filter::{Exchange, LocalReply, Reject, RejectKind, Reservation};
 
 use super::downstream::{Downstream, Gone, Length};
 
@@ -41,14 +39,6 @@ pub(crate) async fn local(down: &mut Downstream, reply: LocalReply) -> Result<()
 /// Waits until the request is counted for certain; before that the client gets nothing.
 pub(crate) async fn counted(cx: &Exchange) -> Result<(), Reject> {
     let Some(Reservation(durable)) = cx.get::<Reservation>() else { return Ok(()) };
-    if durable.is_done() {
-        return outcome(durable).await;
-    }
-    let durable = Arc::clone(durable);
-    outcome(&durable).await
-}
-
-async fn outcome(durable: &Arc<dyn Durable>) -> Result<(), Reject> {
     durable.wait().await.map_err(|error| {
         let code = "gateway_reservation_failed";
         Reject::new(RejectKind::Unavailable, code, sentence(code, Default::default())).because(error)

@@ -20,6 +20,7 @@
 //! | `program` | the binary as a process of its own |
 //! | `refresh` | refused tokens, and the one refresher |
 //! | `regression` | bugs that were fixed |
+//! | `reservation` | the first byte waits for the ledger |
 //! | `responses` | the main job: create and stream |
 //! | `routes` | the table of endpoints, order of checks |
 //! | `routing` | sessions, cache keys, demotion, quota |
@@ -46,6 +47,7 @@ mod process;
 mod program;
 mod refresh;
 mod regression;
+mod reservation;
 mod responses;
 mod routes;
 mod routing;
