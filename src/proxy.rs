@@ -20,16 +20,16 @@ use http::{HeaderMap, Method};
 use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AttemptResult, Body, Chain, Clock, Exchange, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
+    AttemptResult, Body, Chain, Clock, Exchange, Expects, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
     UpstreamRequest,
 };
 
-use self::admission::Bulkhead;
+use self::admission::Bulkheads;
 use self::budget::Budget;
 use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
 use self::reply::{Fault, Relay, Relayed};
-use self::route::Handler;
+use self::route::{Found, Handler};
 use self::upstream::Frozen;
 use crate::accounts::Accounts;
 use crate::client::Client;
@@ -52,8 +52,7 @@ pub(crate) struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     budget: Budget,
-    http: Bulkhead,
-    streams: Bulkhead,
+    bulkheads: Bulkheads,
 }
 
 /// What [`Gateway`] is made of.
@@ -99,8 +98,8 @@ impl Gateway {
         let Parts { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle } = parts;
         let limits = &settings.limits;
         let budget = Budget::new(limits.body_memory, limits.body_memory_wait);
-        let (http, streams) = (Bulkhead::new(&limits.admission.http), Bulkhead::new(&limits.admission.stream));
-        Self { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle, budget, http, streams }
+        let bulkheads = Bulkheads::new(&limits.admission);
+        Self { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle, budget, bulkheads }
     }
 
     /// Whether a chain can serve proxied routes at all.
@@ -165,23 +164,30 @@ impl Gateway {
                 reply::local(down, answer).await?;
                 Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
             }
-            Handler::Proxy => self.proxy(down, cx, attempts).await,
+            Handler::Proxy => self.proxy(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
-            Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
+            Handler::Upload | Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
         }
     }
 
-    async fn proxy(&self, down: &mut Downstream, cx: &mut Exchange, attempts: &Attempts) -> Result<Ended, Stop> {
+    async fn proxy(
+        &self,
+        found: Found,
+        down: &mut Downstream,
+        cx: &mut Exchange,
+        attempts: &Attempts,
+    ) -> Result<Ended, Stop> {
         intake::check_accept(cx.head())?;
         let mut room = self.budget.open();
         let json = body::read_json(&mut down.session, &self.settings.limits, &mut room).await?;
         let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
-        let _place = if streams { self.streams.enter() } else { self.http.enter() }.await?;
+        let _place = self.bulkheads.of(found.class, streams).enter().await?;
         let mut request = UpstreamRequest {
             method: Method::POST,
             path: cx.head().path.clone(),
             headers: HeaderMap::new(),
             body: Body::Json(json),
+            expects: Expects::Response,
         };
         if let Flow::Reply(reply) = self.chain.request_body(&mut request, cx).await? {
             reply::local(down, reply).await?;

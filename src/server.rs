@@ -249,6 +249,7 @@ fn gateway(
         catalog: models.clone(),
         ledger: Arc::new(ledger::LedgerPort::new(&work.state, Arc::clone(&clock))),
         affinity: Arc::new(AffinityCache::new(routing.affinity_entries, routing.affinity_ttl, Arc::clone(&clock))),
+        files: Arc::new(state::Idle),
         clock: Arc::clone(&clock),
     };
     let observer: Arc<dyn Observer> = metrics.clone();

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use pooler_filter::json::JsonObject;
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts};
 use pooler_filter::{
-    Body, Carrier, Chain, ChainEntry, Delivery, Exchange, Flow, Observer, Plan, RawConfig, Reached, Registry,
+    Body, Carrier, Chain, ChainEntry, Delivery, Exchange, Expects, Flow, Observer, Plan, RawConfig, Reached, Registry,
     ResponseHead, Served, Stages, UpstreamRequest,
 };
 use toml::de::DeTable;
@@ -74,7 +74,8 @@ impl Bench {
         assert!(matches!(flow, Some(Ok(Flow::Continue))), "the request is good");
         let body = JsonObject::parse(body.clone()).expect("the body is an object");
         let (path, headers) = (cx.head().path.clone(), HeaderMap::new());
-        let mut request = UpstreamRequest { method: Method::POST, path, headers, body: Body::Json(body) };
+        let mut request =
+            UpstreamRequest { method: Method::POST, path, headers, body: Body::Json(body), expects: Expects::Response };
         let flow = self.chain.request_body(&mut request, &mut cx).now_or_never();
         assert!(matches!(flow, Some(Ok(Flow::Continue))), "the body is good");
         Journey { cx, reached, request }

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, Method};
 use pooler_filter::json::JsonObject;
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts, write};
-use pooler_filter::{Body, Filter, FilterContext, FilterFactory as _, Flow, Principal, UpstreamRequest};
+use pooler_filter::{Body, Expects, Filter, FilterContext, FilterFactory as _, Flow, Principal, UpstreamRequest};
 use pooler_filter_codex_rewrite::{CodexRewrite, Config};
 use serde_json::{Value, json};
 
@@ -32,10 +32,11 @@ fn ours(filter: &dyn Filter, key: &Principal, body: &Bytes) -> Bytes {
         path: cx.head().path.clone(),
         headers: HeaderMap::new(),
         body: Body::Json(object),
+        expects: Expects::Response,
     };
     let flow = filter.on_request_body(&mut request, &mut cx).now_or_never();
     assert!(matches!(flow, Some(Ok(Flow::Continue))), "the body is good");
-    request.body.to_bytes()
+    request.body.to_chunks("").to_bytes()
 }
 
 /// The edits that every request needs, and nothing of the rest.

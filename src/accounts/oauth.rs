@@ -102,7 +102,7 @@ pub(super) async fn ask(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, user_agent.clone());
-    let call = Call { method: Method::POST, path: "/oauth/token".to_owned(), headers, body: Bytes::from(body) };
+    let call = Call { method: Method::POST, path: "/oauth/token".to_owned(), headers, body: Bytes::from(body).into() };
     match tokio::time::timeout(limit, exchange(connection, &call)).await {
         Ok(Ok((status, body))) => judge(status, &body),
         Ok(Err(error)) => Asked::Unclear(error.to_string()),

@@ -12,6 +12,7 @@ use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, RetryType};
 use pingora_http::RequestHeader;
+use pooler_filter::form::Chunks;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Client;
@@ -39,7 +40,7 @@ pub struct Call {
     /// All headers but `host` and `content-length`.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub body: Chunks,
 }
 
 impl fmt::Debug for Call {
@@ -109,7 +110,7 @@ impl Connection {
         let head = self.request_head(call)?;
         // Until all is written, so that it also holds when the caller gives up meanwhile.
         let poolable = mem::replace(&mut self.poolable, false);
-        let written = self.write(head, call.body.clone()).await;
+        let written = self.write(head, &call.body).await;
         self.poolable = poolable && written.is_ok();
         // An upstream may refuse before it has read everything: then its answer is there although writing failed.
         let patience = if written.is_ok() { idle } else { EARLY };
@@ -137,16 +138,21 @@ impl Connection {
         Ok(head)
     }
 
-    async fn write(&mut self, head: RequestHeader, mut body: Bytes) -> Result<(), NetError> {
+    async fn write(&mut self, head: RequestHeader, body: &Chunks) -> Result<(), NetError> {
         let idle = self.client.options.idle_timeout;
         let failed = |error: Box<Error>| {
             let late = *error.etype() == ErrorType::WriteTimedout;
             if late { NetError::TimedOut(idle) } else { NetError::broken(&error) }
         };
         self.session.write_request_header(Box::new(head)).await.map_err(failed)?;
-        while !body.is_empty() {
-            let slice = body.split_to(body.len().min(SLICE));
-            self.session.write_request_body(slice, body.is_empty()).await.map_err(failed)?;
+        let mut left = body.len();
+        for piece in body.pieces() {
+            let mut piece = piece.clone();
+            while !piece.is_empty() {
+                let slice = piece.split_to(piece.len().min(SLICE));
+                left -= slice.len();
+                self.session.write_request_body(slice, left == 0).await.map_err(failed)?;
+            }
         }
         // The last flush has no deadline of Pingora's.
         match timeout(idle, self.session.finish_request_body()).await {

@@ -69,6 +69,9 @@ pub(super) struct Limits {
 pub(super) struct AdmissionLimits {
     pub(super) http: Admission,
     pub(super) stream: Admission,
+    pub(super) compact: Admission,
+    pub(super) files: Admission,
+    pub(super) audio: Admission,
 }
 
 #[derive(Debug, Default, Deserialize)]

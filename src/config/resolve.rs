@@ -87,6 +87,9 @@ fn limits(raw: raw::Limits, out: &mut Limits) -> Result<(), Mistake> {
     time(&mut out.body_memory_wait, raw.body_memory_wait, MS..=MINUTE)?;
     admission(raw.admission.http, &mut out.admission.http)?;
     admission(raw.admission.stream, &mut out.admission.stream)?;
+    admission(raw.admission.compact, &mut out.admission.compact)?;
+    admission(raw.admission.files, &mut out.admission.files)?;
+    admission(raw.admission.audio, &mut out.admission.audio)?;
     match compressed {
         Some(span) if out.max_compressed > out.max_body => {
             return Err(Mistake::new(span, "max_compressed must not be above max_body"));

@@ -80,11 +80,17 @@ fn facts(model: &Model) -> ModelFacts {
         supports_reasoning_summary: model.supports_reasoning_summary,
         supports_images: model.input_modalities.iter().any(|m| m == "image"),
         service_tiers: model.service_tiers.clone(),
+        lite: false,
+        sources: None,
     }
 }
 
 impl Catalog for ModelCatalog {
     fn model(&self, _: PoolId, name: &str) -> Option<Arc<ModelFacts>> {
         self.facts.get(name).cloned()
+    }
+
+    fn models(&self, _: PoolId) -> Vec<Arc<ModelFacts>> {
+        self.models.iter().filter_map(|model| self.facts.get(&model.id).cloned()).collect()
     }
 }

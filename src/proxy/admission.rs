@@ -7,6 +7,7 @@ use std::time::Duration;
 use pooler_filter::{Reject, RejectKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::route::Class;
 use crate::config;
 
 /// What an overloaded gateway asks clients to wait.
@@ -16,6 +17,39 @@ const COME_BACK: Duration = Duration::from_secs(2);
 pub(crate) fn overloaded() -> Reject {
     let message = "gateway route class is temporarily overloaded";
     Reject::new(RejectKind::Overloaded, "server_is_overloaded", message).retry_after(COME_BACK)
+}
+
+/// The bulkheads of all classes.
+#[derive(Debug)]
+pub(crate) struct Bulkheads {
+    http: Bulkhead,
+    stream: Bulkhead,
+    compact: Bulkhead,
+    files: Bulkhead,
+    audio: Bulkhead,
+}
+
+impl Bulkheads {
+    pub(crate) fn new(limits: &config::AdmissionLimits) -> Self {
+        Self {
+            http: Bulkhead::new(&limits.http),
+            stream: Bulkhead::new(&limits.stream),
+            compact: Bulkhead::new(&limits.compact),
+            files: Bulkhead::new(&limits.files),
+            audio: Bulkhead::new(&limits.audio),
+        }
+    }
+
+    /// The one for a request of this class.
+    pub(crate) const fn of(&self, class: Class, streams: bool) -> &Bulkhead {
+        match class {
+            Class::Model if streams => &self.stream,
+            Class::Model => &self.http,
+            Class::Compact => &self.compact,
+            Class::Files => &self.files,
+            Class::Audio => &self.audio,
+        }
+    }
 }
 
 /// One class of requests.

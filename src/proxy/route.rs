@@ -14,10 +14,36 @@ pub enum Handler {
     Local,
     /// Sent upstream.
     Proxy,
+    /// A file that is made upstream, uploaded and finished.
+    Upload,
     /// Refused with `unsupported_endpoint`, for ever.
     Refuse,
     /// Supported by the protocol, but not built yet: refused in the same way.
     Planned,
+}
+
+/// What the body of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// A JSON object.
+    Json,
+    /// A form, `multipart/form-data`.
+    Form,
+    /// Either, by its media type.
+    JsonOrForm,
+}
+
+/// Which bulkhead a request runs in (docs/v1.md, Admission).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Requests for one answer, or for a stream, by what the body says.
+    Model,
+    /// Compaction.
+    Compact,
+    /// Everything about files.
+    Files,
+    /// Transcription.
+    Audio,
 }
 
 /// One row of the table.
@@ -31,46 +57,47 @@ pub struct Row {
     pub name: &'static str,
     /// Who handles it.
     pub handler: Handler,
+    /// What its body is.
+    pub payload: Payload,
+    /// Which bulkhead it runs in.
+    pub class: Class,
     operation: Operation,
     images: bool,
 }
 
 macro_rules! row {
-    ($method:literal $path:literal $handler:ident $operation:ident) => {
-        row!($method $path $handler $operation false)
-    };
-    ($method:literal $path:literal $handler:ident $operation:ident images) => {
-        row!($method $path $handler $operation true)
-    };
-    ($method:literal $path:literal $handler:ident $operation:ident $images:literal) => {
+    ($method:literal $path:literal $handler:ident $operation:ident $($with:ident)*) => {
         Row {
             method: $method,
             path: $path,
             name: concat!($method, " ", $path),
             handler: Handler::$handler,
+            payload: Payload::Json,
+            class: Class::Model,
             operation: Operation::$operation,
-            images: $images,
+            images: false,
         }
+        $(.$with())*
     };
 }
 
 /// Every route there is. The first row that fits wins.
 pub const ROUTES: &[Row] = &[
     row!("GET" "/v1/models" Local ListModels),
-    row!("GET" "/v1/models/:id" Planned Unsupported),
+    row!("GET" "/v1/models/:id" Planned GetModel),
     row!("POST" "/v1/responses" Proxy Responses),
     row!("GET" "/v1/responses" Planned Unsupported),
-    row!("POST" "/v1/responses/compact" Planned Unsupported),
-    row!("POST" "/v1/chat/completions" Planned Unsupported),
-    row!("GET" "/v1/usage" Planned Unsupported),
-    row!("GET" "/v1/files" Planned Unsupported),
-    row!("POST" "/v1/files" Planned Unsupported),
-    row!("GET" "/v1/files/:id" Planned Unsupported),
-    row!("GET" "/v1/files/:id/content" Planned Unsupported),
-    row!("DELETE" "/v1/files/:id" Planned Unsupported),
-    row!("POST" "/v1/audio/transcriptions" Planned Unsupported),
-    row!("POST" "/v1/images/generations" Planned Unsupported images),
-    row!("POST" "/v1/images/edits" Planned Unsupported images),
+    row!("POST" "/v1/responses/compact" Planned Compact compact),
+    row!("POST" "/v1/chat/completions" Planned Chat),
+    row!("GET" "/v1/usage" Planned Usage),
+    row!("GET" "/v1/files" Planned ListFiles files),
+    row!("POST" "/v1/files" Planned CreateFile form files),
+    row!("GET" "/v1/files/:id" Planned GetFile files),
+    row!("GET" "/v1/files/:id/content" Planned FileContent files),
+    row!("DELETE" "/v1/files/:id" Planned DeleteFile files),
+    row!("POST" "/v1/audio/transcriptions" Planned Transcribe form audio),
+    row!("POST" "/v1/images/generations" Planned GenerateImage images),
+    row!("POST" "/v1/images/edits" Planned EditImage json_or_form images),
     row!("POST" "/v1/images/variations" Refuse Unsupported),
     row!("POST" "/v1/content_provenance_checks" Refuse Unsupported),
     row!("POST" "/v1/embeddings" Refuse Unsupported),
@@ -107,6 +134,10 @@ const UNKNOWN_V1: Row = row!("*" "/v1/*" Refuse Unsupported);
 pub struct Found {
     /// Who handles it.
     pub handler: Handler,
+    /// What its body is.
+    pub payload: Payload,
+    /// Which bulkhead it runs in.
+    pub class: Class,
     /// The slot.
     pub route: Route,
 }
@@ -129,9 +160,34 @@ impl Row {
         }
     }
 
+    const fn images(self) -> Self {
+        Self { images: true, ..self }
+    }
+
+    const fn form(self) -> Self {
+        Self { payload: Payload::Form, ..self }
+    }
+
+    const fn json_or_form(self) -> Self {
+        Self { payload: Payload::JsonOrForm, ..self }
+    }
+
+    const fn compact(self) -> Self {
+        Self { class: Class::Compact, ..self }
+    }
+
+    const fn files(self) -> Self {
+        Self { class: Class::Files, ..self }
+    }
+
+    const fn audio(self) -> Self {
+        Self { class: Class::Audio, ..self }
+    }
+
     fn found(&self) -> Found {
-        let route = Route { name: self.name, operation: self.operation, surface: self.surface(), images: self.images };
-        Found { handler: self.handler, route }
+        let operation = if self.handler == Handler::Planned { Operation::Unsupported } else { self.operation };
+        let route = Route { name: self.name, operation, surface: self.surface(), images: self.images };
+        Found { handler: self.handler, payload: self.payload, class: self.class, route }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pooler_filter::UpstreamRequest;
+use pooler_filter::form::Chunks;
+use pooler_filter::{Expects, UpstreamRequest};
 
 use crate::accounts::Credential;
 use crate::client::Call;
@@ -18,7 +18,8 @@ pub(crate) struct Frozen {
     method: Method,
     path: String,
     headers: HeaderMap,
-    body: Bytes,
+    body: Chunks,
+    expects: Expects,
 }
 
 impl fmt::Debug for Frozen {
@@ -35,8 +36,14 @@ impl fmt::Debug for Frozen {
 
 impl From<UpstreamRequest> for Frozen {
     fn from(request: UpstreamRequest) -> Self {
-        let body = request.body.to_bytes();
-        Self { method: request.method, path: request.path, headers: request.headers, body }
+        let UpstreamRequest { method, path, mut headers, body, expects } = request;
+        let mut boundary = String::new();
+        if body.form().is_some() {
+            // Random, so that it occurs in no part.
+            boundary = uuid::Uuid::new_v4().simple().to_string();
+            insert(&mut headers, http::header::CONTENT_TYPE, &format!("multipart/form-data; boundary={boundary}"));
+        }
+        Self { method, path, headers, body: body.to_chunks(&boundary), expects }
     }
 }
 

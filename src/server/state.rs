@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pooler_filter::{
-    AccountId, AccountView, Affinity, AffinityKey, Catalog, ChainError, Clock, Durable, KeyFacts, KeyId, Keyring,
-    Ledger, LedgerError, PoolId, PoolView, Ports, RequestFacts, Secret, SettlementFacts, SystemClock,
+    AccountId, AccountView, Affinity, AffinityKey, Catalog, ChainError, Clock, Durable, FileFacts, Files, FilesError,
+    KeyFacts, KeyId, Keyring, Ledger, LedgerError, PoolId, PoolView, Ports, RequestFacts, Secret, SettlementFacts,
+    SystemClock,
 };
 
 use crate::config::Settings;
@@ -115,12 +116,14 @@ pub(super) fn idle_ports(settings: &Settings) -> Ports {
         pool: idle.clone(),
         catalog: Arc::new(ModelCatalog::new(settings.models.clone())) as Arc<dyn Catalog>,
         ledger: idle.clone(),
-        affinity: idle,
+        affinity: idle.clone(),
+        files: idle,
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
     }
 }
 
-struct Idle;
+/// Ports of a server that serves nobody.
+pub(super) struct Idle;
 
 impl Keyring for Idle {
     fn verify(&self, _: &Secret) -> Option<Arc<KeyFacts>> {
@@ -150,4 +153,11 @@ impl Affinity for Idle {
     }
 
     fn put(&self, _: AffinityKey, _: AccountId) {}
+}
+
+#[pooler_filter::async_trait]
+impl Files for Idle {
+    async fn file(&self, _: PoolId, _: &KeyId, _: &str) -> Result<Option<FileFacts>, FilesError> {
+        Ok(None)
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::form::{Chunks, Form};
 use crate::json::JsonObject;
 
 /// A request body. `Debug` tells sizes, never contents.
@@ -15,18 +16,21 @@ pub enum Body {
     Empty,
     /// A JSON object: the original bytes, their index and recorded edits.
     Json(JsonObject),
+    /// A form.
+    Multipart(Form),
     /// Bytes that nobody looks into.
     Opaque(Bytes),
 }
 
 impl Body {
-    /// The bytes to send, edits applied.
+    /// The bytes to send, edits applied. A form is written with this boundary, which must occur in none of its parts.
     #[must_use]
-    pub fn to_bytes(&self) -> Bytes {
+    pub fn to_chunks(&self, boundary: &str) -> Chunks {
         match self {
-            Self::Empty => Bytes::new(),
-            Self::Json(object) => object.to_bytes(),
-            Self::Opaque(bytes) => bytes.clone(),
+            Self::Empty => Chunks::default(),
+            Self::Json(object) => object.to_bytes().into(),
+            Self::Multipart(form) => form.encode(boundary),
+            Self::Opaque(bytes) => bytes.clone().into(),
         }
     }
 
@@ -35,7 +39,16 @@ impl Body {
     pub const fn json(&self) -> Option<&JsonObject> {
         match self {
             Self::Json(object) => Some(object),
-            Self::Empty | Self::Opaque(_) => None,
+            Self::Empty | Self::Multipart(_) | Self::Opaque(_) => None,
+        }
+    }
+
+    /// The form, if it is one.
+    #[must_use]
+    pub const fn form(&self) -> Option<&Form> {
+        match self {
+            Self::Multipart(form) => Some(form),
+            Self::Empty | Self::Json(_) | Self::Opaque(_) => None,
         }
     }
 
@@ -43,7 +56,7 @@ impl Body {
     pub const fn json_mut(&mut self) -> Option<&mut JsonObject> {
         match self {
             Self::Json(object) => Some(object),
-            Self::Empty | Self::Opaque(_) => None,
+            Self::Empty | Self::Multipart(_) | Self::Opaque(_) => None,
         }
     }
 }
@@ -53,6 +66,7 @@ impl fmt::Debug for Body {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Json(object) => write!(f, "Json({object:?})"),
+            Self::Multipart(form) => write!(f, "{form:?}"),
             Self::Opaque(bytes) => write!(f, "Opaque({} bytes)", bytes.len()),
         }
     }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::{Affinity, Catalog, Clock, Contract, Filter, Keyring, Ledger, PoolView, Port, Ports};
+use crate::{Affinity, Catalog, Clock, Contract, Files, Filter, Keyring, Ledger, PoolView, Port, Ports};
 
 /// Makes a filter out of its configuration. Built-in filters and those of third parties are registered alike.
 pub trait FilterFactory: Send + Sync + 'static {
@@ -113,6 +113,10 @@ impl<'a> FilterContext<'a> {
     port! {
         /// Remembers who served whom.
         affinity, Affinity, Affinity, affinity
+    }
+    port! {
+        /// Knows the uploaded files.
+        files, Files, Files, files
     }
     port! {
         /// Tells the time.

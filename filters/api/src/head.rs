@@ -68,6 +68,18 @@ pub struct UpstreamRequest {
     pub headers: HeaderMap,
     /// The body; frozen once the chain is through.
     pub body: Body,
+    /// What a good answer looks like.
+    pub expects: Expects,
+}
+
+/// What a good answer of the upstream looks like. Anything else is a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expects {
+    /// Events of a response, or one response object.
+    #[default]
+    Response,
+    /// One JSON object of any kind.
+    Json,
 }
 
 impl fmt::Debug for UpstreamRequest {
@@ -77,6 +89,7 @@ impl fmt::Debug for UpstreamRequest {
             .field("path", &self.path)
             .field("headers", &Names(&self.headers))
             .field("body", &self.body)
+            .field("expects", &self.expects)
             .finish()
     }
 }

@@ -217,6 +217,7 @@
 //! | [`Catalog`] | knows the models of a pool |
 //! | [`Ledger`] | takes reservations and settlements |
 //! | [`Affinity`] | remembers which account served a session |
+//! | [`Files`] | knows the uploaded files of a key |
 //! | [`Clock`] | tells the time; a test sets it by hand |
 //!
 //! # Manners
@@ -235,6 +236,7 @@ mod contract;
 mod exchange;
 mod factory;
 mod filter;
+pub mod form;
 mod frame;
 mod head;
 mod ids;
@@ -257,16 +259,17 @@ pub use exchange::{Exchange, Slot, SlotError};
 pub use factory::{BuildError, FilterContext, FilterFactory, RawConfig};
 pub use filter::{Cut, End, Filter, Flow, LocalReply, Out, Outcome, OutcomeKind, Stage};
 pub use frame::{Frame, FrameKind};
-pub use head::{Carrier, Connection, Delivery, RequestHead, ResponseHead, UpstreamRequest};
+pub use head::{Carrier, Connection, Delivery, Expects, RequestHead, ResponseHead, UpstreamRequest};
 pub use ids::{AccountId, InvalidId, KeyId, PoolId, RequestId};
 pub use ports::{
-    AccountView, Affinity, AffinityKey, Catalog, Durable, KeyFacts, KeyStatus, Keyring, Ledger, LedgerError,
-    ModelFacts, PoolFacts, PoolView, Port, Ports, RequestFacts, SettlementFacts, Standing, TokenUsage,
+    AccountView, Affinity, AffinityKey, Catalog, Durable, FileFacts, FileStanding, Files, FilesError, KeyFacts,
+    KeyStatus, Keyring, Ledger, LedgerError, ModelFacts, PoolFacts, PoolView, Port, Ports, RequestFacts,
+    SettlementFacts, Standing, TokenUsage,
 };
 pub use registry::{ChainEntry, ChainError, Registry};
 pub use reject::{Code, Extra, Reject, RejectKind, Source};
 pub use secret::Secret;
 pub use slots::{
-    AttemptReport, AttemptResult, Candidate, Intent, Operation, Permit, Plan, Principal, Reason, Reservation, Route,
-    Served, Surface, Usage,
+    AttemptReport, AttemptResult, Candidate, Intent, Operation, Permit, Plan, Principal, Reason, Replayed, Reservation,
+    Route, Served, Surface, Usage,
 };

@@ -21,6 +21,8 @@ pub enum Port {
     Ledger,
     /// [`Affinity`].
     Affinity,
+    /// [`Files`].
+    Files,
     /// [`Clock`].
     Clock,
 }
@@ -38,6 +40,8 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
     /// Remembers who served whom.
     pub affinity: Arc<dyn Affinity>,
+    /// Knows the uploaded files.
+    pub files: Arc<dyn Files>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -147,12 +151,51 @@ pub struct ModelFacts {
     pub supports_images: bool,
     /// Service tiers beyond the default one; none: unknown, so every tier is passed on.
     pub service_tiers: Option<Vec<String>>,
+    /// Takes the lite form of requests only (docs/v1.md, Lite models).
+    pub lite: bool,
+    /// The accounts that have it; none: every account of the pool.
+    pub sources: Option<Arc<[AccountId]>>,
 }
 
 /// Knows the models of a pool.
 pub trait Catalog: Send + Sync {
     /// The model of that name, if the pool has it.
     fn model(&self, pool: PoolId, name: &str) -> Option<Arc<ModelFacts>>;
+
+    /// All models that the pool shows to clients, the preferred first.
+    fn models(&self, pool: PoolId) -> Vec<Arc<ModelFacts>>;
+}
+
+/// How far an uploaded file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileStanding {
+    /// It can be used.
+    Ready,
+    /// Its upload is not finished.
+    Pending,
+    /// Its upload failed.
+    Failed,
+}
+
+/// What is known of an uploaded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The account that has it: no other can read it.
+    pub account: AccountId,
+    /// How far it is.
+    pub standing: FileStanding,
+}
+
+/// The table of files cannot be read now.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the table of files cannot be read: {0}")]
+pub struct FilesError(pub String);
+
+/// Knows the uploaded files.
+#[async_trait]
+pub trait Files: Send + Sync {
+    /// The file of that id, if this key of this pool made it and it has not expired.
+    async fn file(&self, pool: PoolId, key: &KeyId, id: &str) -> Result<Option<FileFacts>, FilesError>;
 }
 
 /// What a seed of affinity stands for: a SHA-256 over pool, key, model, kind and value, so that no value is kept.

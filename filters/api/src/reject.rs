@@ -131,6 +131,8 @@ pub enum Extra {
     },
     /// The upstream's own status: `upstream_status`.
     UpstreamStatus(u16),
+    /// A continuation lost its account: how the client starts anew (docs/errors.md, Lost continuations).
+    Recovery,
 }
 
 /// A refused request: every error that a client sees is one of these.
@@ -206,6 +208,18 @@ impl Reject {
         let wait = at.since(now);
         let in_seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         reject.with_extra(Extra::QuotaReset { at, in_seconds }).retry_after(wait)
+    }
+
+    /// 503 with this code, `pinned_continuation_unavailable` or `pinned_continuation_reauth_required`: the one account that could go on is
+    /// out of reach, and the client has to begin anew (docs/errors.md, Lost continuations).
+    #[must_use]
+    pub fn lost_continuation(code: &'static str) -> Self {
+        const KIND: HeaderName = HeaderName::from_static("x-codex-recovery-kind");
+        let message = "The account that holds this conversation is not available. Start anew with the full context.";
+        Self::new(RejectKind::Unavailable, code, message)
+            .at("model")
+            .with_extra(Extra::Recovery)
+            .header(KIND, HeaderValue::from_static("restart_with_full_context"))
     }
 
     /// Names the request member at fault.

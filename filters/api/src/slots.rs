@@ -1,6 +1,7 @@
 //! The facts that the host and the built-in filters exchange: each written once, by the one that its line names.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,32 @@ pub enum Surface {
 pub enum Operation {
     /// `POST /v1/responses`: translated and sent upstream.
     Responses,
+    /// `POST /v1/responses/compact`: translated and sent upstream; never tried on another account.
+    Compact,
+    /// `POST /v1/chat/completions`: translated and sent upstream.
+    Chat,
+    /// `POST /v1/images/generations`: becomes a response with the image tool.
+    GenerateImage,
+    /// `POST /v1/images/edits`: the same, with images given.
+    EditImage,
+    /// `POST /v1/audio/transcriptions`: a form, sent on as a smaller form.
+    Transcribe,
+    /// `POST /v1/files`: the file is made upstream, uploaded and finished.
+    CreateFile,
+    /// `GET /v1/files`.
+    ListFiles,
+    /// `GET /v1/files/:id`.
+    GetFile,
+    /// `GET /v1/files/:id/content`: refused after the owner was checked.
+    FileContent,
+    /// `DELETE /v1/files/:id`: refused after the owner was checked.
+    DeleteFile,
     /// `GET /v1/models`.
     ListModels,
+    /// `GET /v1/models/:id`.
+    GetModel,
+    /// `GET /v1/usage`.
+    Usage,
     /// Known, but answered with `unsupported_endpoint`.
     Unsupported,
 }
@@ -85,6 +110,26 @@ pub struct Intent {
     pub input_file: bool,
     /// Context window of the model, in tokens.
     pub context_window: Option<u64>,
+    /// Only the first candidate is tried: a failure is final, except for one refresh of its token (docs/decisions.md, S7).
+    pub one_account: bool,
+    /// The accounts that have the model; none: every account of the pool.
+    pub sources: Option<Arc<[AccountId]>>,
+    /// Ids of the uploaded files that the input names: they bind the request to the account that has them.
+    pub files: Vec<String>,
+    /// The response that the request continues: it binds the request to the account that gave it.
+    pub previous_response_id: Option<String>,
+    /// Items of the input that only the account that issued them can read (docs/decisions.md, T19).
+    pub replayed: Vec<Replayed>,
+}
+
+/// An item with `encrypted_content` that the client sends back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// SHA-256 of the decoded `encrypted_content`.
+    pub digest: [u8; 32],
+    /// Where the item stands in the value of `input` as it goes upstream, in bytes, without the commas around it. None: the item must not be
+    /// left out, as without it the conversation would lose its beginning.
+    pub place: Option<Range<usize>>,
 }
 
 impl Slot for Intent {

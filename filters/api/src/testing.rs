@@ -17,9 +17,10 @@ use crate::chain::Link;
 use crate::json::JsonObject;
 use crate::{
     AccountId, AccountView, Affinity, AffinityKey, Body, BuildError, Catalog, Chain, Clock, Connection, Durable,
-    Exchange, FilterContext, FilterFactory, KeyFacts, KeyId, KeyStatus, Keyring, Ledger, LedgerError, ModelFacts,
-    Operation, PoolFacts, PoolId, PoolView, Ports, RawConfig, RequestFacts, RequestHead, RequestId, Route, Secret,
-    SettlementFacts, Slot, Standing, Surface, Timestamp, Unobserved, UpstreamRequest,
+    Exchange, Expects, FileFacts, Files, FilesError, FilterContext, FilterFactory, KeyFacts, KeyId, KeyStatus, Keyring,
+    Ledger, LedgerError, ModelFacts, Operation, PoolFacts, PoolId, PoolView, Ports, RawConfig, RequestFacts,
+    RequestHead, RequestId, Route, Secret, SettlementFacts, Slot, Standing, Surface, Timestamp, Unobserved,
+    UpstreamRequest,
 };
 
 /// A clock that stands still until it is moved.
@@ -80,6 +81,8 @@ pub struct FakePorts {
     pub ledger_full: Mutex<bool>,
     /// Who served whom.
     pub bindings: Mutex<HashMap<AffinityKey, AccountId>>,
+    /// Uploaded files by id, whatever the pool and the key.
+    pub files: Mutex<HashMap<String, FileFacts>>,
     /// The clock.
     pub clock: Arc<FakeClock>,
 }
@@ -95,6 +98,8 @@ impl FakePorts {
             supports_reasoning_summary: true,
             supports_images: true,
             service_tiers: None,
+            lite: false,
+            sources: None,
         };
         Arc::new(Self {
             keys: Mutex::default(),
@@ -104,6 +109,7 @@ impl FakePorts {
             settled: Mutex::default(),
             ledger_full: Mutex::new(false),
             bindings: Mutex::default(),
+            files: Mutex::default(),
             clock: FakeClock::at(START),
         })
     }
@@ -118,7 +124,8 @@ impl FakePorts {
             pool: port.clone(),
             catalog: port.clone(),
             ledger: port.clone(),
-            affinity: port,
+            affinity: port.clone(),
+            files: port,
             clock: self.clock.clone(),
         }
     }
@@ -160,6 +167,19 @@ impl PoolView for Lent {
 impl Catalog for Lent {
     fn model(&self, _: PoolId, name: &str) -> Option<Arc<ModelFacts>> {
         self.0.models.lock().get(name).cloned()
+    }
+
+    fn models(&self, _: PoolId) -> Vec<Arc<ModelFacts>> {
+        let mut models: Vec<_> = self.0.models.lock().values().cloned().collect();
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        models
+    }
+}
+
+#[async_trait]
+impl Files for Lent {
+    async fn file(&self, _: PoolId, _: &KeyId, id: &str) -> Result<Option<FileFacts>, FilesError> {
+        Ok(self.0.files.lock().get(id).copied())
     }
 }
 
@@ -292,5 +312,6 @@ pub fn upstream_request(body: &str) -> UpstreamRequest {
         path: "/v1/responses".into(),
         headers: HeaderMap::new(),
         body: object.map_or(Body::Empty, Body::Json),
+        expects: Expects::Response,
     }
 }

@@ -15,6 +15,25 @@ pub(crate) struct Echo {
     pub(crate) members: Vec<(&'static str, Bytes)>,
     /// The namespace of each declared tool that has one, by the tool's name.
     pub(crate) namespaces: HashMap<String, String>,
+    /// The form of the answer, as far as the route does not say it.
+    pub(crate) form: Form,
+}
+
+/// The form of the answer, as far as the route does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Form {
+    /// There is but one.
+    #[default]
+    Plain,
+    /// A response that is the compaction of its input (docs/v1.md, Compaction trigger).
+    CompactionTrigger {
+        /// The upstream was asked for a stream.
+        streamed: bool,
+    },
+    /// A chat stream with its usage in a chunk of its own.
+    ChatUsage,
+    /// A transcript as plain text.
+    PlainText,
 }
 
 impl Slot for Echo {

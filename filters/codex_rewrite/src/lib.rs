@@ -69,16 +69,26 @@ impl FilterFactory for CodexRewrite {
 #[async_trait]
 impl Filter for CodexRewrite {
     async fn on_request_body(&self, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<Flow, Reject> {
-        if cx.require::<Route>()?.operation == Operation::Responses {
-            request::responses(self, request, cx)?;
+        match cx.require::<Route>()?.operation {
+            Operation::Responses => request::responses(self, request, cx)?,
+            Operation::Compact => request::compact(self, request, cx)?,
+            Operation::Chat => request::chat(self, request, cx)?,
+            Operation::GenerateImage | Operation::EditImage => request::images(self, request, cx)?,
+            Operation::Transcribe => request::transcribe(self, request, cx)?,
+            _ => {}
         }
         Ok(Flow::Continue)
     }
 
     fn on_response(&self, head: &mut ResponseHead, cx: &mut Exchange) -> Result<Option<Box<dyn Stage>>, Reject> {
-        if cx.require::<Route>()?.operation != Operation::Responses {
-            return Ok(None);
-        }
-        response::responses(Arc::clone(&self.clock), head, cx).map(Some)
+        let clock = || Arc::clone(&self.clock);
+        Ok(match cx.require::<Route>()?.operation {
+            Operation::Responses => Some(response::responses(clock(), head, cx)?),
+            Operation::Compact => Some(response::compact(clock(), head, cx)?),
+            Operation::Chat => Some(response::chat(clock(), head, cx)?),
+            Operation::GenerateImage | Operation::EditImage => Some(response::images(clock(), head, cx)?),
+            Operation::Transcribe => Some(response::transcribe(head, cx)?),
+            _ => None,
+        })
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! [`Checked::of`] only reads, so a refused request is left as it was; [`Edits::apply`] writes and cannot fail.
 
+mod chat;
+mod compact;
 mod estimate;
 mod fields;
 mod identity;
+mod images;
 mod input;
 mod model;
 mod options;
@@ -16,6 +19,7 @@ mod splice;
 mod tier;
 mod tool_choice;
 mod tools;
+mod transcribe;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,7 +29,11 @@ use http::Method;
 use pooler_filter::json::{JsonObject, Kind, Value, write_str};
 use pooler_filter::{Exchange, Intent, KeyFacts, ModelFacts, Principal, Reject, UpstreamRequest};
 
+pub(crate) use self::chat::chat;
+pub(crate) use self::compact::compact;
 pub(crate) use self::identity::Identity;
+pub(crate) use self::images::images;
+pub(crate) use self::transcribe::transcribe;
 
 use self::fields::{Field, Members};
 use self::input::Input;
@@ -34,7 +42,7 @@ use self::reasoning::Reasoning;
 use self::splice::Splice;
 use self::tools::Tools;
 use crate::CodexRewrite;
-use crate::echo::Echo;
+use crate::echo::{Echo, Form};
 
 /// Where the upstream takes responses.
 const PATH: &str = "/backend-api/codex/responses";
@@ -136,6 +144,8 @@ impl<'a> Checked<'a> {
             estimated_output_tokens: estimate::output_tokens(self.max_output_tokens, &self.input.found, self.continued),
             input_file: self.input.found.file,
             context_window: self.model.context_window,
+            sources: self.model.sources.clone(),
+            ..Intent::default()
         }
     }
 
@@ -149,6 +159,7 @@ impl<'a> Checked<'a> {
             model: self.model_name.as_ref().into(),
             members: repeat::members(&self.members, rewritten),
             namespaces: self.tools.namespaces.clone(),
+            form: Form::Plain,
         }
     }
 

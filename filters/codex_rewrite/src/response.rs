@@ -3,17 +3,21 @@
 //! Every event is indexed once and never printed again: what has to change is spliced into its text, and an event that needs no
 //! change passes as the very bytes that came.
 
+mod chat;
 mod collect;
+mod compact;
 mod edits;
 mod event;
 mod failed;
 mod frames;
+mod images;
 mod items;
 mod neutral;
 mod normalise;
 mod sequence;
 mod stream;
 mod synthesise;
+mod transcribe;
 
 use std::sync::Arc;
 
@@ -22,8 +26,12 @@ use pooler_filter::{Carrier, Clock, Delivery, Exchange, Intent, Reject, RequestI
 
 use crate::echo::Echo;
 
+pub(crate) use self::chat::chat;
 use self::collect::Collect;
+pub(crate) use self::compact::compact;
+pub(crate) use self::images::images;
 use self::stream::Stream;
+pub(crate) use self::transcribe::transcribe;
 
 /// What both stages know of their request.
 struct Asked {

@@ -25,7 +25,7 @@ async fn listen() -> (TcpListener, Endpoint) {
 }
 
 fn call(body: Bytes) -> Call {
-    Call { method: Method::POST, path: "/x".into(), headers: HeaderMap::new(), body }
+    Call { method: Method::POST, path: "/x".into(), headers: HeaderMap::new(), body: body.into() }
 }
 
 fn small() -> Call {

@@ -97,12 +97,24 @@ pub struct AdmissionLimits {
     pub http: Admission,
     /// Requests that want a stream.
     pub stream: Admission,
+    /// Compactions.
+    pub compact: Admission,
+    /// Requests about files.
+    pub files: Admission,
+    /// Transcriptions.
+    pub audio: Admission,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        let class = Admission { running: 2048, queued: 512, wait: secs(10) };
-        Self { http: class.clone(), stream: class }
+        let class = |running, queued, wait| Admission { running, queued, wait: secs(wait) };
+        Self {
+            http: class(2048, 512, 10),
+            stream: class(2048, 512, 10),
+            compact: class(64, 16, 10),
+            files: class(16, 8, 5),
+            audio: class(16, 8, 5),
+        }
     }
 }
 

@@ -159,7 +159,13 @@ fn exchange() -> Exchange {
 
 fn request() -> UpstreamRequest {
     let headers = http::HeaderMap::new();
-    UpstreamRequest { method: http::Method::POST, path: "/".into(), headers, body: Body::Empty }
+    UpstreamRequest {
+        method: http::Method::POST,
+        path: "/".into(),
+        headers,
+        body: Body::Empty,
+        expects: crate::Expects::Response,
+    }
 }
 
 fn head() -> ResponseHead {

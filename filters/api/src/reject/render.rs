@@ -8,6 +8,18 @@ use crate::json::write_str;
 /// The longest wait that a client is asked to sit out (docs/decisions.md, E12 and S5).
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How a client goes on after it lost the account of its conversation (docs/errors.md, Lost continuations).
+const RECOVERY: &str = concat!(
+    r#","retryable":false,"requires_new_upstream_session":true,"recovery_kind":"restart_with_full_context","#,
+    r#""recovery":{"kind":"restart_with_full_context","#,
+    r#""guidance":"Send the request again with the whole visible conversation as input and without the anchors named here.","#,
+    r#""anchor_removal":{"body":["previous_response_id"],"headers":["x-codex-previous-response-id","x-codex-turn-state","#,
+    r#""x-codex-window-id","x-codex-session-id","session-id","x-session-id","x-session-affinity","session_id","#,
+    r#""x-codex-conversation-id"]},"#,
+    r#""notes":["The account that holds the earlier response cannot be used now.","#,
+    r#""Trying the same request again does not help until that changes."]}"#,
+);
+
 impl Reject {
     /// `type` of the error object (docs/decisions.md, E11).
     #[must_use]
@@ -68,6 +80,7 @@ impl Reject {
                 member(out, "resets_in_seconds", *in_seconds);
             }
             Some(Extra::UpstreamStatus(status)) => member(out, "upstream_status", u64::from(*status)),
+            Some(Extra::Recovery) => out.extend_from_slice(RECOVERY.as_bytes()),
         }
     }
 

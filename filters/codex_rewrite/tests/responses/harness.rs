@@ -38,12 +38,12 @@ impl Gateway {
             .build();
         write(&mut cx, Principal(Arc::new(self.key.clone())));
         let mut request = upstream_request(body);
-        let before = request.body.to_bytes();
+        let before = request.body.to_chunks("").to_bytes();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers");
         match runtime.block_on(filter.on_request_body(&mut request, &mut cx)) {
             Ok(_) => Ok(Sent::new(request, cx)),
             Err(reject) => {
-                assert_eq!(request.body.to_bytes(), before, "a refused request is left as it was");
+                assert_eq!(request.body.to_chunks("").to_bytes(), before, "a refused request is left as it was");
                 assert!(cx.get::<Intent>().is_none(), "a refused request leaves no facts");
                 Err(Box::new(reject))
             }
@@ -60,7 +60,8 @@ pub(crate) struct Sent {
 
 impl Sent {
     fn new(request: UpstreamRequest, cx: Exchange) -> Self {
-        let body = JsonObject::parse(request.body.to_bytes()).expect("the upstream gets JSON without duplicate keys");
+        let body = JsonObject::parse(request.body.to_chunks("").to_bytes())
+            .expect("the upstream gets JSON without duplicate keys");
         Self { request, cx, body }
     }
 
@@ -74,7 +75,7 @@ impl Sent {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.request.body.to_bytes().to_vec()).expect("JSON is UTF-8")
+        String::from_utf8(self.request.body.to_chunks("").to_bytes().to_vec()).expect("JSON is UTF-8")
     }
 }
 

@@ -8,7 +8,7 @@ use pooler_filter::testing::{ExchangeBuilder, FakeClock, START, write};
 use pooler_filter::{Carrier, Cut, Delivery, End, Exchange, Frame, Intent, Out, Reject, ResponseHead, Stage};
 use serde_json::{Value, json};
 
-use crate::echo::Echo;
+use crate::echo::{Echo, Form};
 use crate::response::responses;
 
 /// The time that the tests take place at.
@@ -29,7 +29,7 @@ impl Host {
     pub(crate) fn streaming() -> Self {
         let intent =
             Intent { model: "gpt-5.5".into(), stream: true, context_window: Some(272_000), ..Intent::default() };
-        let echo = Echo { model: "gpt-5.5".into(), members: Vec::new(), namespaces: HashMap::new() };
+        let echo = Echo { model: "gpt-5.5".into(), members: Vec::new(), namespaces: HashMap::new(), form: Form::Plain };
         Self { intent, echo, upstream: Carrier::Sse }
     }
 

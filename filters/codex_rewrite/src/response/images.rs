@@ -1,0 +1,10 @@
+//! `POST /v1/images/*`: the way up (docs/v1.md).
+
+use std::sync::Arc;
+
+use pooler_filter::{Clock, Exchange, Reject, ResponseHead, Stage};
+
+/// Sets the head of the public answer and gives the stage that writes its body.
+pub(crate) fn images(_: Arc<dyn Clock>, _: &mut ResponseHead, _: &mut Exchange) -> Result<Box<dyn Stage>, Reject> {
+    Err(Reject::internal("images is not built"))
+}
