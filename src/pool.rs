@@ -15,6 +15,7 @@ pub(crate) use self::affinity::AffinityCache;
 pub(crate) use self::directory::{Account, Directory};
 pub(crate) use self::health::{Health, Mark};
 use crate::secrets::{Peppers, parse_pool_key};
+use crate::store::records::AccountStatus;
 
 /// Keys, pools and accounts, and how the accounts are doing.
 #[derive(Debug)]
@@ -69,7 +70,11 @@ impl PoolView for Pool {
         let view = |account: &Arc<Account>| AccountView {
             account: account.id,
             label: Arc::clone(&account.label),
-            standing: if account.routes() { self.health.standing(account.id, now) } else { Standing::Unready },
+            standing: match account.status {
+                _ if account.routes() => self.health.standing(account.id, now),
+                AccountStatus::ReauthRequired => Standing::LoginLost,
+                _ => Standing::Unready,
+            },
             demoted: self
                 .health
                 .is_demoted(&Mark { pool, key: key.clone(), model: model.into(), account: account.id }, now),

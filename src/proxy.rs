@@ -30,7 +30,6 @@ use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
 use self::reply::{Fault, Relay, Relayed};
 use self::route::{Found, Handler};
-use self::upstream::Frozen;
 use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::Settings;
@@ -193,7 +192,7 @@ impl Gateway {
             reply::local(down, reply).await?;
             return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
         }
-        let walk = Walk::new(self, Frozen::from(request), cx)?;
+        let walk = Walk::new(self, request, cx)?;
         let won = self.dispatch(&walk, down, cx, attempts).await?;
         drop(walk);
         drop(room);

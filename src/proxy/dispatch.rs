@@ -10,14 +10,14 @@ use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, Verdict, sentence};
 use pooler_filter::{
     AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _, Principal, Reject,
-    RejectKind, Served, Standing,
+    RejectKind, Served, Standing, UpstreamRequest,
 };
 
 pub(crate) use self::attempt::{Answer, Source};
 use self::attempt::{Lost, Tried};
 pub(crate) use self::hold::failure_in;
 use super::Gateway;
-use super::upstream::Frozen;
+use super::upstream::{Frozen, Replay};
 use crate::accounts::{Credential, RefreshReason};
 use crate::pool::{Account, Mark};
 
@@ -75,7 +75,7 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Takes from the exchange what the walk needs, so that the exchange is free meanwhile.
-    pub(crate) fn new(gateway: &'a Gateway, request: Frozen, cx: &Exchange) -> Result<Self, Reject> {
+    pub(crate) fn new(gateway: &'a Gateway, request: UpstreamRequest, cx: &Exchange) -> Result<Self, Reject> {
         let intent = cx.require::<Intent>()?;
         let principal = cx.require::<Principal>()?;
         Ok(Self {
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
             want: if intent.stream { Want::Stream } else { Want::Whole },
             input_file: intent.input_file,
             context_window: intent.context_window,
-            request,
+            request: Frozen::new(request, cx),
         })
     }
 
@@ -127,11 +127,17 @@ impl<'a> Walk<'a> {
                 return Err(lost);
             }
         };
+        let mut replay = Replay::Issued;
         loop {
-            let lost = match self.once(candidate, &account, &token.credential, attempts).await {
+            let lost = match self.once(candidate, &account, &token.credential, replay, attempts).await {
                 Ok(committed) => return Ok(committed),
                 Err(lost) => lost,
             };
+            if lost.refuses_encrypted() && replay == Replay::Issued && self.request.replays_to(account.id) {
+                tracing::debug!(account = %account.label, "the account refuses reasoning that it issued; once more without");
+                replay = Replay::Nothing;
+                continue;
+            }
             let refused = lost.verdict == Verdict::Refresh;
             let Some(fresh) = (if refused { self.replacement(&account, &token).await } else { None }) else {
                 learn(self.gateway, self.mark(candidate), lost.failure.as_ref(), lost.verdict);
@@ -177,11 +183,12 @@ impl<'a> Walk<'a> {
         candidate: &Candidate,
         account: &Account,
         credential: &Credential,
+        replay: Replay,
         attempts: &Attempts,
     ) -> Result<Committed, Lost> {
         let number = attempts.begin(candidate);
-        let call = self.request.call(account, credential);
-        let tried = Tried { gateway: self.gateway, want: self.want };
+        let call = self.request.call(account, credential, replay);
+        let tried = Tried { gateway: self.gateway, want: self.want, expects: self.request.expects() };
         match tried.run(&account.endpoint, &call).await {
             Ok(answer) => {
                 let served =
@@ -204,10 +211,11 @@ impl<'a> Walk<'a> {
     fn exhausted(&self) -> Option<Reject> {
         let views = self.gateway.pool.accounts(self.pool, &self.key, &self.model);
         let mut resets = Vec::new();
-        for view in views.iter().filter(|v| v.standing != Standing::Unready) {
+        for view in &views {
             match view.standing {
                 Standing::Exhausted(reset) => resets.push(reset),
-                Standing::Ready | Standing::Unready => return None,
+                Standing::Ready => return None,
+                Standing::Unready | Standing::LoginLost => {}
             }
         }
         let now = self.gateway.clock.now();

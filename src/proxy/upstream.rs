@@ -1,10 +1,11 @@
 //! A frozen request and an account become a call: the only place where credentials join (docs/v1.md, Upstream headers).
 
 use std::fmt;
+use std::ops::Range;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pooler_filter::form::Chunks;
-use pooler_filter::{Expects, UpstreamRequest};
+use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, UpstreamRequest};
 
 use crate::accounts::Credential;
 use crate::client::Call;
@@ -13,13 +14,30 @@ use crate::pool::Account;
 const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
 
-/// The request as every attempt sends it, once the chain is through.
+/// The request as every attempt sends it, once the chain is through, but for what only one account can read.
 pub(crate) struct Frozen {
     method: Method,
     path: String,
     headers: HeaderMap,
     body: Chunks,
     expects: Expects,
+    replayed: Vec<Item>,
+}
+
+/// An item of the input that only the account that issued it can read.
+struct Item {
+    /// Its place in the body, without the commas around it.
+    place: Range<usize>,
+    issuer: Option<AccountId>,
+}
+
+/// Which of these items an attempt sends (docs/decisions.md, T19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replay {
+    /// Those that the account issued.
+    Issued,
+    /// None: the account refused them.
+    Nothing,
 }
 
 impl fmt::Debug for Frozen {
@@ -30,26 +48,48 @@ impl fmt::Debug for Frozen {
             .field("path", &self.path)
             .field("headers", &names)
             .field("body", &self.body.len())
+            .field("expects", &self.expects)
+            .field("replayed", &self.replayed.len())
             .finish()
     }
 }
 
-impl From<UpstreamRequest> for Frozen {
-    fn from(request: UpstreamRequest) -> Self {
-        let UpstreamRequest { method, path, mut headers, body, expects } = request;
-        let mut boundary = String::new();
-        if body.form().is_some() {
-            // Random, so that it occurs in no part.
-            boundary = uuid::Uuid::new_v4().simple().to_string();
-            insert(&mut headers, http::header::CONTENT_TYPE, &format!("multipart/form-data; boundary={boundary}"));
-        }
-        Self { method, path, headers, body: body.to_chunks(&boundary), expects }
-    }
-}
-
 impl Frozen {
+    /// Freezes what the chain made; `cx` knows who issued what.
+    pub(crate) fn new(request: UpstreamRequest, cx: &Exchange) -> Self {
+        let UpstreamRequest { method, path, mut headers, body, expects } = request;
+        let mut replayed = Vec::new();
+        let body = match &body {
+            Body::Json(object) => {
+                let (text, input) = object.to_bytes_with_place("input");
+                if let (Some(intent), Some(input)) = (cx.get::<Intent>(), input) {
+                    replayed = items(&intent.replayed, cx.get::<Issuers>(), input, text.len());
+                }
+                text.into()
+            }
+            Body::Multipart(form) => {
+                // Random, so that it occurs in no part.
+                let boundary = uuid::Uuid::new_v4().simple().to_string();
+                insert(&mut headers, http::header::CONTENT_TYPE, &format!("multipart/form-data; boundary={boundary}"));
+                form.encode(&boundary)
+            }
+            other => other.to_chunks(""),
+        };
+        Self { method, path, headers, body, expects, replayed }
+    }
+
+    /// What a good answer looks like.
+    pub(crate) const fn expects(&self) -> Expects {
+        self.expects
+    }
+
+    /// Whether the account gets items back that it issued.
+    pub(crate) fn replays_to(&self, account: AccountId) -> bool {
+        self.replayed.iter().any(|item| item.issuer == Some(account))
+    }
+
     /// The call for one account. Whatever the chain wrote, identity headers are the account's own.
-    pub(crate) fn call(&self, account: &Account, credential: &Credential) -> Call {
+    pub(crate) fn call(&self, account: &Account, credential: &Credential, replay: Replay) -> Call {
         let mut headers = self.headers.clone();
         headers.insert(http::header::AUTHORIZATION, credential.authorization.clone());
         headers.remove(ACCOUNT_ID);
@@ -62,8 +102,60 @@ impl Frozen {
         if let Some(residency) = &account.residency {
             insert(&mut headers, RESIDENCY, residency);
         }
-        Call { method: self.method.clone(), path: self.path.clone(), headers, body: self.body.clone() }
+        Call { method: self.method.clone(), path: self.path.clone(), headers, body: self.body_for(account.id, replay) }
     }
+
+    /// The body without the items that this account cannot read.
+    fn body_for(&self, account: AccountId, replay: Replay) -> Chunks {
+        let foreign = |item: &&Item| replay == Replay::Nothing || item.issuer != Some(account);
+        let places: Vec<Range<usize>> = self.replayed.iter().filter(foreign).map(|item| item.place.clone()).collect();
+        if places.is_empty() {
+            return self.body.clone();
+        }
+        let text = self.body.to_bytes();
+        let mut left = Chunks::default();
+        let mut from = 0;
+        for cut in cuts(&text, places) {
+            left.push(text.slice(from..cut.start));
+            from = cut.end;
+        }
+        left.push(text.slice(from..));
+        left
+    }
+}
+
+/// The items that may be left out, by their places in the body. A place that does not fit says that a filter is wrong: it counts as none.
+fn items(replayed: &[Replayed], issuers: Option<&Issuers>, input: usize, len: usize) -> Vec<Item> {
+    let issuer = |at: usize| issuers.and_then(|Issuers(known)| known.get(at).copied().flatten());
+    let places = replayed.iter().enumerate().filter_map(|(at, item)| {
+        let place = item.place.as_ref()?;
+        let place = input + place.start..input + place.end;
+        (place.start < place.end && place.end <= len).then(|| Item { place, issuer: issuer(at) })
+    });
+    places.collect()
+}
+
+/// What to cut out of a list so that these items of it are gone, each with one of its commas. Places are in order.
+fn cuts(text: &[u8], places: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let blank = |byte: &u8| byte.is_ascii_whitespace();
+    let after = |at: usize| at + text[at..].iter().take_while(|byte| blank(byte)).count();
+    let mut cuts: Vec<Range<usize>> = Vec::with_capacity(places.len());
+    for place in places {
+        let next = after(place.end);
+        let end = if text.get(next) == Some(&b',') { after(next + 1) } else { place.end };
+        match cuts.last_mut() {
+            Some(last) if last.end == place.start => last.end = end,
+            _ => cuts.push(place.start..end),
+        }
+    }
+    // After the last item of the list there is no comma: the one before it goes.
+    if let Some(last) = cuts.last_mut()
+        && text.get(after(last.end)) == Some(&b']')
+    {
+        let before = text[..last.start].iter().rposition(|byte| !blank(byte));
+        last.start = before.filter(|at| text[*at] == b',').unwrap_or(last.start);
+    }
+    cuts
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -72,5 +164,45 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
             headers.insert(name, value);
         }
         Err(_) => tracing::warn!(header = %name, "a value of the account is not a valid header and is not sent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cuts the items with these numbers out of a list written with this separator.
+    fn without(items: &[&str], separator: &str, gone: &[usize]) -> String {
+        let mut text = String::from("{\"input\": [ ");
+        let mut places = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                text.push_str(separator);
+            }
+            places.push(text.len()..text.len() + item.len());
+            text.push_str(item);
+        }
+        text.push_str(" ], \"x\": 1}");
+        let gone = gone.iter().map(|at| places[*at].clone()).collect();
+        let (mut left, mut from) = (String::new(), 0);
+        for cut in cuts(text.as_bytes(), gone) {
+            left.push_str(&text[from..cut.start]);
+            from = cut.end;
+        }
+        left + &text[from..]
+    }
+
+    #[test]
+    fn whatever_items_are_cut_out_the_rest_is_the_list_of_the_others() {
+        let items = ["{\"a\":1}", "[2]", "\"three\"", "4"];
+        for separator in [",", " , ", "\n,", ",\n\n"] {
+            for mask in 0..16_usize {
+                let gone: Vec<usize> = (0..4).filter(|at| mask & (1 << at) != 0).collect();
+                let kept: Vec<&str> = (0..4).filter(|at| !gone.contains(at)).map(|at| items[at]).collect();
+                let left: serde_json::Value = serde_json::from_str(&without(&items, separator, &gone)).unwrap();
+                let wanted: serde_json::Value = serde_json::from_str(&format!("[{}]", kept.join(","))).unwrap();
+                assert_eq!(left["input"], wanted, "{separator:?} {gone:?}");
+            }
+        }
     }
 }

@@ -270,6 +270,6 @@ pub use registry::{ChainEntry, ChainError, Registry};
 pub use reject::{Code, Extra, Reject, RejectKind, Source};
 pub use secret::Secret;
 pub use slots::{
-    AttemptReport, AttemptResult, Candidate, Intent, Operation, Permit, Plan, Principal, Reason, Replayed, Reservation,
-    Route, Served, Surface, Usage,
+    AttemptReport, AttemptResult, Candidate, Intent, Issuers, Operation, Permit, Plan, Principal, Reason, Replayed,
+    Reservation, Route, Served, Surface, Usage,
 };

@@ -111,8 +111,10 @@ pub trait Keyring: Send + Sync {
 pub enum Standing {
     /// It can.
     Ready,
-    /// It cannot: paused, without a valid login, or removed.
+    /// It cannot: paused, or out of order.
     Unready,
+    /// It cannot until somebody logs in again.
+    LoginLost,
     /// Its quota is used up, until then if that is known.
     Exhausted(Option<Timestamp>),
 }

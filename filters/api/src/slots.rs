@@ -141,6 +141,10 @@ impl Slot for Intent {
 pub enum Reason {
     /// It served this session before.
     Session,
+    /// It issued the reasoning that the request brings back.
+    Issuer,
+    /// No other account can serve the request: it has the file, or gave the response that is continued.
+    Pinned,
     /// It is first by the client's cache key.
     PromptCache,
     /// By rendezvous hashing of the request.
@@ -155,6 +159,8 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::Issuer => "issuer",
+            Self::Pinned => "pinned",
             Self::PromptCache => "prompt_cache",
             Self::Rendezvous => "rendezvous",
             Self::Demoted => "demoted",
@@ -179,6 +185,15 @@ pub struct Plan(pub Vec<Candidate>);
 
 impl Slot for Plan {
     const NAME: &'static str = "plan";
+}
+
+/// For each of [`Intent::replayed`], the account that issued it, if that is known. Written by `pool_select`; without it nobody is known, and
+/// dispatch leaves the items out.
+#[derive(Debug, Clone)]
+pub struct Issuers(pub Vec<Option<AccountId>>);
+
+impl Slot for Issuers {
+    const NAME: &'static str = "issuers";
 }
 
 /// The request is counted; its first byte to the client waits until that is durable. Written by `accounting`.

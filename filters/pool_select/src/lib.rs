@@ -1,10 +1,13 @@
 //! `pool_select`: which accounts may serve this request, in which order, and why.
 //!
+//! A request that refers to what one account has, a file or an earlier response, is bound to that account by `pin`.
+//!
 //! It looks at a snapshot and answers with a [`Plan`]; it tries nothing. The order is made in `order` out of the seeds that `seed`
 //! reads (docs/routing.md, Ordering). Who served a session is remembered when it is known to have worked, never before; and before the client
 //! knows it too, so that its next turn finds the account.
 
 mod order;
+mod pin;
 mod refusal;
 mod remember;
 mod seed;
@@ -13,13 +16,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use pooler_filter::{
-    AccountId, AccountView, Affinity, AffinityKey, BuildError, Clock, Contract, Exchange, Filter, FilterContext,
-    FilterFactory, Flow, Intent, Outcome, OutcomeKind, Plan, PoolView, Port, Principal, Reject, ResponseHead, Served,
-    Slot, Stage, Standing, UpstreamRequest, async_trait,
+    AccountId, AccountView, Affinity, AffinityKey, BuildError, Candidate, Clock, Contract, Exchange, Files, Filter,
+    FilterContext, FilterFactory, Flow, Intent, Issuers, KeyFacts, Operation, Outcome, OutcomeKind, Plan, PoolView,
+    Port, Principal, Reason, Reject, Replayed, ResponseHead, Route, Served, Slot, Stage, Standing, UpstreamRequest,
+    async_trait,
 };
 use serde::Deserialize;
 
 use crate::order::Order;
+use crate::pin::Pin;
 use crate::refusal::Refusal;
 use crate::remember::Remember;
 use crate::seed::{Bindings, Seeds};
@@ -33,6 +38,7 @@ pub struct Config {}
 pub struct PoolSelect {
     pool: Arc<dyn PoolView>,
     affinity: Arc<dyn Affinity>,
+    files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,12 +51,13 @@ impl fmt::Debug for PoolSelect {
 impl FilterFactory for PoolSelect {
     const NAME: &'static str = "pool_select";
     const CONTRACT: Contract = Contract::new()
-        .on_body(&[Principal::NAME, Intent::NAME], &[Plan::NAME, Bindings::NAME])
-        .ports(&[Port::PoolView, Port::Affinity, Port::Clock]);
+        .on_body(&[Principal::NAME, Intent::NAME], &[Plan::NAME, Bindings::NAME, Issuers::NAME])
+        .on_response(&[Principal::NAME, Route::NAME], &[])
+        .ports(&[Port::PoolView, Port::Affinity, Port::Files, Port::Clock]);
     type Config = Config;
 
     fn build(_: Config, cx: &FilterContext<'_>) -> Result<Arc<dyn Filter>, BuildError> {
-        Ok(Arc::new(Self { pool: cx.pool_view()?, affinity: cx.affinity()?, clock: cx.clock()? }))
+        Ok(Arc::new(Self { pool: cx.pool_view()?, affinity: cx.affinity()?, files: cx.files()?, clock: cx.clock()? }))
     }
 }
 
@@ -60,21 +67,32 @@ impl Filter for PoolSelect {
         // A request without an intent is answered here and needs no account.
         let Some(intent) = cx.get::<Intent>() else { return Ok(Flow::Continue) };
         let key = &cx.require::<Principal>()?.0;
+        let pin = Pin::of(intent, key, &*self.files, &*self.affinity).await?;
         let accounts = self.pool.accounts(key.pool.id, &key.id, &intent.model);
-        let ready: Vec<&AccountView> = accounts.iter().filter(|a| a.standing == Standing::Ready).collect();
-        if ready.is_empty() {
-            return Err(Refusal::of(&accounts, self.clock.now()).into());
-        }
+        let issuers = self.issuers(intent, key, &accounts);
         let seeds = Seeds::read(cx, key, intent);
         let bindings = seeds.bindings();
-        let plan = Order {
-            seed: seeds.strategy(),
-            locality: seeds.locality(),
-            prompt_cache: self.bound(bindings.prompt_cache.as_ref()),
-            session: self.bound(bindings.session.as_ref()),
-            ring_size: key.pool.ring_size,
-        }
-        .plan(&ready);
+        let plan = match pin {
+            Some(pin) => pinned(pin.among(&accounts)?),
+            None => {
+                let capable = capable(accounts, intent);
+                let ready: Vec<&AccountView> = capable.iter().filter(|a| a.standing == Standing::Ready).collect();
+                if ready.is_empty() {
+                    return Err(Refusal::of(&capable, self.clock.now()).into());
+                }
+                Order {
+                    seed: seeds.strategy(),
+                    locality: seeds.locality(),
+                    prompt_cache: self.bound(bindings.prompt_cache.as_ref()),
+                    session: self.bound(bindings.session.as_ref()),
+                    // The newest item says where the conversation went on last.
+                    issuer: issuers.iter().rev().flatten().next().copied(),
+                    ring_size: if intent.one_account { 1 } else { key.pool.ring_size },
+                }
+                .plan(&ready)
+            }
+        };
+        cx.put(Issuers(issuers))?;
         cx.put(bindings)?;
         cx.put(plan)?;
         Ok(Flow::Continue)
@@ -83,10 +101,13 @@ impl Filter for PoolSelect {
     fn on_response(&self, _: &mut ResponseHead, cx: &mut Exchange) -> Result<Option<Box<dyn Stage>>, Reject> {
         let (Some(served), Some(bindings)) = (cx.get::<Served>(), cx.get::<Bindings>()) else { return Ok(None) };
         let keys: Vec<AffinityKey> = [bindings.session, bindings.prompt_cache].into_iter().flatten().collect();
-        if keys.is_empty() {
+        // Only these answers hold what a client can bring back.
+        let continued = matches!(cx.require::<Route>()?.operation, Operation::Responses | Operation::Compact);
+        if keys.is_empty() && !continued {
             return Ok(None);
         }
-        Ok(Some(Box::new(Remember::new(Arc::clone(&self.affinity), keys, served.account))))
+        let issued = if continued { Some(Arc::clone(&cx.require::<Principal>()?.0)) } else { None };
+        Ok(Some(Box::new(Remember::new(Arc::clone(&self.affinity), keys, served.account, issued))))
     }
 
     /// For an end that the stage could not recognise by its label.
@@ -103,6 +124,28 @@ impl PoolSelect {
     fn bound(&self, key: Option<&pooler_filter::AffinityKey>) -> Option<AccountId> {
         self.affinity.get(key?)
     }
+
+    /// Who issued each of the items that come back. With one account in the pool there is nobody else who could have.
+    fn issuers(&self, intent: &Intent, key: &KeyFacts, accounts: &[AccountView]) -> Vec<Option<AccountId>> {
+        let only = match accounts {
+            [only] => Some(only.account),
+            _ => None,
+        };
+        let issuer = |item: &Replayed| self.affinity.get(&seed::issuer(key, &item.digest)).or(only);
+        intent.replayed.iter().map(issuer).collect()
+    }
+}
+
+/// The accounts that have the model.
+fn capable(mut accounts: Vec<AccountView>, intent: &Intent) -> Vec<AccountView> {
+    if let Some(sources) = &intent.sources {
+        accounts.retain(|view| sources.contains(&view.account));
+    }
+    accounts
+}
+
+fn pinned(view: &AccountView) -> Plan {
+    Plan(vec![Candidate { account: view.account, label: Arc::clone(&view.label), reason: Reason::Pinned }])
 }
 
 #[cfg(test)]

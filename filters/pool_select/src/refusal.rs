@@ -17,7 +17,7 @@ impl Refusal {
     pub(crate) fn of(accounts: &[AccountView], now: Timestamp) -> Self {
         let mut exhausted = accounts.iter().filter_map(|a| match a.standing {
             Standing::Exhausted(resets_at) => Some(resets_at),
-            Standing::Ready | Standing::Unready => None,
+            Standing::Ready | Standing::Unready | Standing::LoginLost => None,
         });
         let Some(first) = exhausted.next() else { return Self::NoneEligible };
         let resets_at = std::iter::once(first).chain(exhausted).flatten().filter(|&at| at > now).min();

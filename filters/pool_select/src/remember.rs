@@ -1,17 +1,28 @@
-//! Remembers who served a session as soon as its answer is known to be whole: before the last event goes on to the client, which may send its
-//! next turn at once.
+//! Remembers who served a session, and who issued what a client may bring back: as soon as that is known, and before the client knows it, which
+//! may send its next turn at once.
 
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use memchr::memmem;
 use pooler_filter::codex::EventKind;
-use pooler_filter::{AccountId, Affinity, AffinityKey, Exchange, Frame, FrameKind, Out, Reject, Stage};
+use pooler_filter::json::{Json, Value};
+use pooler_filter::{AccountId, Affinity, AffinityKey, Exchange, Frame, FrameKind, KeyFacts, Out, Reject, Stage};
+use sha2::{Digest, Sha256};
 
-/// Looks at frames only by their label.
+use crate::seed;
+
+/// Looks at most frames only by their label.
 pub(crate) struct Remember {
     affinity: Arc<dyn Affinity>,
+    /// To be bound when the answer is whole.
     keys: Vec<AffinityKey>,
     account: AccountId,
+    /// Whose items and responses are to be remembered, for answers that have some.
+    issued: Option<Arc<KeyFacts>>,
+    /// The response was found already.
+    named: bool,
 }
 
 impl fmt::Debug for Remember {
@@ -21,18 +32,52 @@ impl fmt::Debug for Remember {
 }
 
 impl Remember {
-    pub(crate) fn new(affinity: Arc<dyn Affinity>, keys: Vec<AffinityKey>, account: AccountId) -> Self {
-        Self { affinity, keys, account }
+    pub(crate) fn new(
+        affinity: Arc<dyn Affinity>,
+        keys: Vec<AffinityKey>,
+        account: AccountId,
+        issued: Option<Arc<KeyFacts>>,
+    ) -> Self {
+        Self { affinity, keys, account, issued, named: false }
+    }
+
+    /// Reads what the account issued in a frame, if it can hold something.
+    fn read(&mut self, frame: &Frame, kind: Option<EventKind>) {
+        let Some(key) = self.issued.clone() else { return };
+        let first = !self.named && matches!(kind, Some(EventKind::Lifecycle | EventKind::Completed));
+        let item = frame.name().is_some_and(|name| name == "response.output_item.done");
+        let whole = frame.kind() == FrameKind::Json;
+        let sealed = (item || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
+        if !(first || sealed || whole) {
+            return;
+        }
+        let Ok(json) = Json::parse(Bytes::clone(frame.data())) else { return };
+        let root = json.root();
+        let response = if whole { Some(root) } else { root.get("response") };
+        if let Some(id) = response.and_then(|response| response.get("id")?.as_str()) {
+            self.affinity.put(seed::response(&key, &id), self.account);
+            self.named = true;
+        }
+        if sealed {
+            let output = response.and_then(|response| response.get("output"));
+            let items = root.get("item").into_iter().chain(output.iter().flat_map(Value::items));
+            items.filter_map(|item| item.get("encrypted_content")?.as_str()).for_each(|content| {
+                let digest = Sha256::digest(content.as_bytes()).into();
+                self.affinity.put(seed::issuer(&key, &digest), self.account);
+            });
+        }
     }
 }
 
 impl Stage for Remember {
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
+        let kind = frame.name().map(EventKind::of);
         let whole = match frame.kind() {
-            FrameKind::Sse => frame.name().is_some_and(|name| EventKind::of(name) == EventKind::Completed),
+            FrameKind::Sse => kind == Some(EventKind::Completed),
             FrameKind::Json => true,
             FrameKind::Opaque => false,
         };
+        self.read(&frame, kind);
         if whole {
             for key in self.keys.drain(..) {
                 self.affinity.put(key, self.account);

@@ -71,6 +71,21 @@ impl<'a> Seeds<'a> {
     }
 }
 
+/// The key of the account that issued an item, by the SHA-256 of its `encrypted_content`.
+pub(crate) fn issuer(key: &KeyFacts, digest: &[u8; 32]) -> AffinityKey {
+    unmodelled(key, "issuer", digest)
+}
+
+/// The key of the account that gave a response.
+pub(crate) fn response(key: &KeyFacts, id: &str) -> AffinityKey {
+    unmodelled(key, "response", id.as_bytes())
+}
+
+/// What holds across models: clients switch them within one conversation.
+fn unmodelled(key: &KeyFacts, kind: &str, value: &[u8]) -> AffinityKey {
+    Sha256::new_with_prefix(format!("{}:{}::{kind}:", key.pool.id, key.id)).chain_update(value).finalize().into()
+}
+
 /// A header that says something.
 fn text<'a>(head: &'a RequestHead, name: &str) -> Option<&'a str> {
     head.header(name).map(str::trim).filter(|value| !value.is_empty())

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 
+mod continuity;
+
 const SCOPE: &str = "07070707-0707-0707-0707-070707070707:sk-cxp-0123456789ab:gpt-5.5";
 
 /// Ports with so many ready accounts, whose ids are fixed so that an order is the same in every run.
@@ -44,13 +46,14 @@ async fn down(ports: &Arc<FakePorts>, cx: &mut Exchange) -> (Result<Flow, Reject
 /// A request, ready for the filter.
 struct Ask {
     builder: ExchangeBuilder,
-    prompt_cache_key: Option<String>,
+    intent: Intent,
     pool: PoolFacts,
 }
 
 impl Ask {
     fn new() -> Self {
-        Self { builder: ExchangeBuilder::responses(), prompt_cache_key: None, pool: (*key_facts().pool).clone() }
+        let intent = Intent { model: "gpt-5.5".into(), ..Intent::default() };
+        Self { builder: ExchangeBuilder::responses(), intent, pool: (*key_facts().pool).clone() }
     }
 
     fn header(self, name: &str, value: &str) -> Self {
@@ -58,7 +61,12 @@ impl Ask {
     }
 
     fn prompt_cache(self, key: &str) -> Self {
-        Self { prompt_cache_key: Some(key.into()), ..self }
+        self.intent(|intent| intent.prompt_cache_key = Some(key.into()))
+    }
+
+    fn intent(mut self, change: impl FnOnce(&mut Intent)) -> Self {
+        change(&mut self.intent);
+        self
     }
 
     fn pool(mut self, change: impl FnOnce(&mut PoolFacts)) -> Self {
@@ -69,8 +77,7 @@ impl Ask {
     async fn of(self, ports: &Arc<FakePorts>) -> (Result<Flow, Reject>, Exchange, Reached) {
         let mut cx = self.builder.build();
         write(&mut cx, Principal(Arc::new(KeyFacts { pool: Arc::new(self.pool), ..key_facts() })));
-        let prompt_cache_key = self.prompt_cache_key;
-        write(&mut cx, Intent { model: "gpt-5.5".into(), prompt_cache_key, ..Intent::default() });
+        write(&mut cx, self.intent);
         let (flow, reached) = down(ports, &mut cx).await;
         (flow, cx, reached)
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use pooler_filter::codex::{EventKind, Failure, Verdict, bare_response, sentence};
 use pooler_filter::json::{Json, Kind};
-use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind, Timestamp};
+use pooler_filter::{AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use super::Want;
@@ -72,6 +72,11 @@ impl Lost {
         Self { result, verdict, failure: Some(failure), reject: None, why: None }
     }
 
+    /// The account cannot read an item with `encrypted_content`.
+    pub(super) fn refuses_encrypted(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.refuses_encrypted)
+    }
+
     /// The account has no token that may be tried.
     pub(super) fn unauthorized(why: impl Into<String>) -> Self {
         let why = Some(why.into());
@@ -113,6 +118,7 @@ impl Lost {
 pub(super) struct Tried<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) want: Want,
+    pub(super) expects: Expects,
 }
 
 impl Tried<'_> {
@@ -122,14 +128,14 @@ impl Tried<'_> {
             return Err(self.refused(connection, status).await);
         }
         let kind = connection.header(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
-        if kind.starts_with("text/event-stream") {
+        if kind.starts_with("text/event-stream") && self.expects == Expects::Response {
             return self.hold(connection).await;
         }
         if kind.split(';').next().is_some_and(|essence| essence.trim() == "application/json") {
             return self.whole(connection).await;
         }
         connection.close().await;
-        Err(Lost::invalid("neither an event stream nor JSON"))
+        Err(Lost::invalid(format!("not what was asked for: {:?}", self.expects)))
     }
 
     /// A pooled connection may have gone stale unseen: then nobody has answered the request, and another connection is tried.
@@ -167,13 +173,23 @@ impl Tried<'_> {
         match connection.read_all(self.gateway.settings.upstream.max_response).await {
             Ok(body) => {
                 connection.release().await;
-                match fault_in(&body, self.gateway.clock.now()) {
+                match self.fault_in(&body) {
                     Some(lost) => Err(lost),
                     None => Ok(Answer::Json(body)),
                 }
             }
             Err(NetError::TooLarge(_)) => Err(Lost::too_large()),
             Err(error) => Err(Lost::net(&error)),
+        }
+    }
+
+    /// Why a JSON answer is worth nothing.
+    fn fault_in(&self, body: &Bytes) -> Option<Lost> {
+        let json = Json::parse(body.clone()).ok().filter(|json| json.root().kind() == Kind::Object);
+        let Some(json) = json else { return Some(Lost::invalid("the body is not a JSON object")) };
+        match self.expects {
+            Expects::Json => None,
+            Expects::Response => fault_in_response(&json, self.gateway.clock.now()),
         }
     }
 
@@ -212,11 +228,9 @@ impl Tried<'_> {
     }
 }
 
-/// Why a JSON answer is worth nothing: it is a bare response object, and stands for the event that would have ended a stream.
-fn fault_in(body: &Bytes, now: Timestamp) -> Option<Lost> {
-    let json = Json::parse(body.clone()).ok().filter(|json| json.root().kind() == Kind::Object);
-    let Some(json) = json else { return Some(Lost::invalid("the body is not a JSON object")) };
-    let Some(event) = bare_response(&json) else {
+/// A JSON answer is a bare response object, and stands for the event that would have ended a stream.
+fn fault_in_response(json: &Json, now: Timestamp) -> Option<Lost> {
+    let Some(event) = bare_response(json) else {
         let why = "the body is no response".to_owned();
         return Some(Lost::broken(AttemptResult::Invalid, "upstream_response_missing", why));
     };

@@ -38,6 +38,8 @@ pub struct Failure {
     pub model_unavailable: bool,
     /// Whether an error body could be read at all.
     pub body_known: bool,
+    /// The account cannot read an item with `encrypted_content` that the request brings.
+    pub refuses_encrypted: bool,
 }
 
 const POLICY: [&str; 5] =
@@ -55,6 +57,8 @@ const RETRYABLE: [&str; 6] = [
 const TOKEN: [&str; 4] = ["invalid_api_key", "invalid_authentication", "token_expired", "token_invalidated"];
 /// An earlier response that the upstream does not know (any more).
 const LOST_RESPONSE: [&str; 2] = ["previous_response_not_found", "invalid_previous_response_id"];
+/// An item with `encrypted_content` that the account did not issue, or does not take any more.
+const ENCRYPTED: [&str; 2] = ["invalid_encrypted_content", "thinking_signature_invalid"];
 const CONTEXT: &str = "context_length_exceeded";
 
 /// Whether a code, or the reason of an incomplete response, is known to mean a failure.
@@ -112,6 +116,7 @@ impl Failure {
     fn read_detail(&mut self, detail: Value<'_>, now: Timestamp) {
         if let Some(text) = detail.as_str() {
             self.model_unavailable |= tells_missing_model(&text);
+            self.refuses_encrypted |= tells_encrypted(&text);
         } else {
             self.read(detail, now);
         }
@@ -129,6 +134,7 @@ impl Failure {
         let message = error.get("message").and_then(|m| m.as_str());
         self.model_unavailable |=
             self.has_code("model_not_found") || message.as_deref().is_some_and(tells_missing_model);
+        self.refuses_encrypted |= self.code_in(&ENCRYPTED) || message.as_deref().is_some_and(tells_encrypted);
         let relative = error.get("resets_in_seconds").and_then(|v| v.as_f64()).and_then(seconds);
         self.resets_at = error
             .get("resets_at")
@@ -266,6 +272,10 @@ fn event_status(event: Value<'_>) -> Option<StatusCode> {
 
 fn tells_missing_model(text: &str) -> bool {
     text.contains("model is not supported when using Codex with a ChatGPT account")
+}
+
+fn tells_encrypted(text: &str) -> bool {
+    text.contains("encrypted_content") || text.contains("encrypted content")
 }
 
 /// The delay in "... try again in 1.3s", as Codex CLI reads it (docs/upstream.md, Errors).

@@ -212,7 +212,17 @@ impl JsonObject {
     /// everything that was not edited stands byte for byte, white space included.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        if self.is_edited() { write::edited(self) } else { self.json.bytes().clone() }
+        self.to_bytes_with_place("").0
+    }
+
+    /// The same, and where in it the value of this member begins, if the object has it.
+    #[must_use]
+    pub fn to_bytes_with_place(&self, key: &str) -> (Bytes, Option<usize>) {
+        if self.is_edited() {
+            return write::edited(self, key);
+        }
+        let place = self.original(key).map(|(_, value)| value.span().0);
+        (self.json.bytes().clone(), place)
     }
 
     /// The original member of that name, whatever became of it: its key's place in the index and its value.

@@ -91,3 +91,18 @@ fn upstream_codes_are_kept_only_when_safe() {
     }
     assert!(Code::from_upstream(&"x".repeat(80)).is_some());
 }
+
+#[test]
+fn a_lost_continuation_tells_how_to_begin_anew() {
+    let reject = Reject::lost_continuation("pinned_continuation_reauth_required");
+    assert!(reject.forbids_retry());
+    assert_eq!((reject.status().as_u16(), reject.error_type()), (503, "server_error"));
+    assert_eq!(reject.headers["x-codex-recovery-kind"], "restart_with_full_context");
+    let body: serde_json::Value = serde_json::from_slice(&reject.envelope()).unwrap();
+    let error = &body["error"];
+    assert_eq!((&error["retryable"], &error["requires_new_upstream_session"]), (&false.into(), &true.into()));
+    assert_eq!(error["recovery_kind"], error["recovery"]["kind"]);
+    assert_eq!(error["recovery"]["anchor_removal"]["body"][0], "previous_response_id");
+    assert_eq!(error["recovery"]["anchor_removal"]["headers"].as_array().unwrap().len(), 9);
+    assert_eq!(error["recovery"]["notes"].as_array().unwrap().len(), 2);
+}

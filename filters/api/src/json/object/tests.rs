@@ -276,3 +276,33 @@ proptest! {
         check(&part, &original)?;
     }
 }
+
+#[test]
+fn the_place_of_a_member_is_where_its_value_begins_in_the_text_that_is_written() {
+    let text = r#"{ "a" : 1 , "input" : [1, 2], "b": {"input": 3} }"#;
+    let edits: [fn(&mut JsonObject); 6] = [
+        |_| {},
+        |o| o.set("a", Bytes::from_static(b"\"longer\"")),
+        |o| o.set("input", Bytes::from_static(b"[7]")),
+        |o| {
+            o.remove("a");
+        },
+        |o| o.set("c", Bytes::from_static(b"null")),
+        |o| {
+            o.remove("input");
+            o.remove("a");
+            o.set("input", Bytes::from_static(b"[8]"));
+        },
+    ];
+    for (at, edit) in edits.iter().enumerate() {
+        let mut object = JsonObject::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        edit(&mut object);
+        let (bytes, place) = object.to_bytes_with_place("input");
+        let value = object.get("input").unwrap();
+        assert!(bytes[place.unwrap()..].starts_with(value.raw().as_bytes()), "{at}: {bytes:?} at {place:?}");
+        assert_eq!(object.to_bytes_with_place("none").1, None);
+    }
+    let mut object = JsonObject::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+    object.remove("input");
+    assert_eq!(object.to_bytes_with_place("input").1, None);
+}

@@ -14,19 +14,29 @@ struct Member {
     end: usize,
 }
 
-/// The text of an object that has edits.
-pub(super) fn edited(object: &JsonObject) -> Bytes {
+/// The text of an object that has edits, and where in it the value of the member `wanted` begins.
+pub(super) fn edited(object: &JsonObject, wanted: &str) -> (Bytes, Option<usize>) {
     let text = object.json.bytes().as_ref();
     let members = members(object, text);
     let open = object.json.root().span().0 + 1;
     let close = members.last().map_or(open, |(_, member)| member.end);
-    let mut pieces = Pieces { text, list: Vec::with_capacity(8), run: Some((0, open)), first: true };
+    let mut pieces = Pieces { text, list: Vec::with_capacity(8), written: 0, run: Some((0, open)), first: true };
+    let found = object.original(wanted).map(|(key, _)| key);
+    let mut place = None;
     for (key, member) in &members {
         match object.changes.get(key) {
-            None => pieces.keep(member.start, member.end),
+            None => {
+                pieces.keep(member.start, member.end);
+                if found == Some(*key) {
+                    place = Some(pieces.place_of(member.value_start));
+                }
+            }
             Some(Change::Replaced(written)) => {
                 pieces.keep(member.start, member.value_start);
                 pieces.put(&written.text);
+                if found == Some(*key) {
+                    place = Some(pieces.written - written.text.len());
+                }
                 pieces.run = Some((member.value_end, member.end));
             }
             Some(Change::Removed) => pieces.flush(),
@@ -37,10 +47,13 @@ pub(super) fn edited(object: &JsonObject) -> Bytes {
         pieces.put(&added.literal);
         pieces.put(b":");
         pieces.put(&added.value.text);
+        if added.key().is(wanted) {
+            place = Some(pieces.written - added.value.text.len());
+        }
     }
     pieces.flush();
     pieces.put(text.get(close..).unwrap_or_default());
-    pieces.join()
+    (pieces.join(), place)
 }
 
 /// The original members with their keys' places in the index.
@@ -65,6 +78,8 @@ fn members(object: &JsonObject, text: &[u8]) -> Vec<(u32, Member)> {
 struct Pieces<'a> {
     text: &'a [u8],
     list: Vec<&'a [u8]>,
+    /// Bytes in the list.
+    written: usize,
     /// A piece of the original that may still grow.
     run: Option<(usize, usize)>,
     /// No member was written yet.
@@ -87,24 +102,34 @@ impl<'a> Pieces<'a> {
     fn separate(&mut self) {
         self.flush();
         if !self.first {
-            self.list.push(b",");
+            self.push(b",");
         }
         self.first = false;
     }
 
     fn put(&mut self, piece: &'a [u8]) {
         self.flush();
-        self.list.push(piece);
+        self.push(piece);
     }
 
     fn flush(&mut self) {
         if let Some((start, end)) = self.run.take() {
-            self.list.push(self.text.get(start..end).unwrap_or_default());
+            self.push(self.text.get(start..end).unwrap_or_default());
         }
     }
 
+    fn push(&mut self, piece: &'a [u8]) {
+        self.written += piece.len();
+        self.list.push(piece);
+    }
+
+    /// Where a byte of the original that the current run has stands in the new text.
+    fn place_of(&self, at: usize) -> usize {
+        self.written + at - self.run.map_or(at, |(start, _)| start)
+    }
+
     fn join(self) -> Bytes {
-        let mut text = Vec::with_capacity(self.list.iter().map(|piece| piece.len()).sum());
+        let mut text = Vec::with_capacity(self.written);
         for piece in self.list {
             text.extend_from_slice(piece);
         }

@@ -1,0 +1,150 @@
+//! What binds a request to an account: files, earlier responses, items that only one account can read, and who has the model.
+
+use pooler_filter::{FileFacts, FileStanding};
+
+use super::*;
+
+fn replayed(text: &str) -> Replayed {
+    Replayed { digest: Sha256::digest(text).into(), place: Some(0..1) }
+}
+
+fn file(ports: &FakePorts, id: &str, n: u8, standing: FileStanding) {
+    ports.files.lock().insert(id.into(), FileFacts { account: account(n), standing });
+}
+
+fn with_files(ids: &[&str]) -> Ask {
+    Ask::new().intent(|intent| intent.files = ids.iter().map(|&id| id.into()).collect())
+}
+
+fn continuing(id: &str) -> Ask {
+    Ask::new().intent(|intent| intent.previous_response_id = Some(id.into()))
+}
+
+fn told(reject: &Reject) -> (u16, &str, &str) {
+    (reject.status().as_u16(), reject.code_str(), reject.param.as_deref().unwrap_or("-"))
+}
+
+/// Lets the account answer with this frame, through the stage.
+async fn answered_by(ports: &Arc<FakePorts>, n: u8, frame: Frame) {
+    let (flow, mut cx, _) = Ask::new().of(ports).await;
+    assert!(flow.is_ok());
+    write(&mut cx, Served { account: account(n), label: "".into(), attempt: 1 });
+    let mut head = ResponseHead::new(http::StatusCode::OK, Carrier::Sse, Delivery::Stream);
+    let mut stages = chain(ports).response(&mut head, &mut cx).unwrap();
+    let mut out = Vec::new();
+    stages.frame(frame, &mut out, &mut cx).unwrap();
+    assert_eq!(out.len(), 1, "the frame goes on");
+}
+
+fn created(id: &str) -> Frame {
+    Frame::event("response.created", format!(r#"{{"type":"response.created","response":{{"id":"{id}"}}}}"#))
+}
+
+#[tokio::test]
+async fn a_file_binds_the_request_to_the_account_that_has_it() {
+    let ports = with_accounts(4);
+    for n in 1..=4 {
+        file(&ports, &format!("file_{n}"), n, FileStanding::Ready);
+        assert_eq!(with_files(&[&format!("file_{n}")]).plan(&ports).await, [(account(n), Reason::Pinned)]);
+    }
+    let conflict = with_files(&["file_1", "file_2"]).refused(&ports).await;
+    assert_eq!(told(&conflict), (409, "file_assignment_conflict", "file_id"));
+    assert_eq!(told(&with_files(&["file_9"]).refused(&ports).await), (404, "file_not_found", "file_id"));
+    for standing in [FileStanding::Pending, FileStanding::Failed] {
+        file(&ports, "file_5", 1, standing);
+        assert_eq!(told(&with_files(&["file_5"]).refused(&ports).await), (409, "file_not_ready", "file_id"));
+    }
+    file(&ports, "file_6", 6, FileStanding::Ready);
+    let left = with_files(&["file_6"]).refused(&ports).await;
+    assert_eq!(left.code_str(), "file_assignment_conflict", "its account left the pool");
+}
+
+#[tokio::test]
+async fn a_response_is_continued_by_the_account_that_gave_it_or_by_nobody() {
+    let ports = with_accounts(3);
+    answered_by(&ports, 2, created("resp_1")).await;
+    assert_eq!(continuing("resp_1").plan(&ports).await, [(account(2), Reason::Pinned)]);
+    set(&ports, 2, |view| view.demoted = true);
+    assert_eq!(continuing("resp_1").plan(&ports).await.len(), 1, "a demotion does not lift the pin");
+    for (standing, code) in [
+        (Standing::Exhausted(None), "pinned_continuation_unavailable"),
+        (Standing::Unready, "pinned_continuation_unavailable"),
+        (Standing::LoginLost, "pinned_continuation_reauth_required"),
+    ] {
+        set(&ports, 2, |view| view.standing = standing);
+        let reject = continuing("resp_1").refused(&ports).await;
+        assert_eq!((told(&reject), reject.extra.clone()), ((503, code, "model"), Some(Extra::Recovery)));
+    }
+    ports.accounts.lock().remove(1);
+    assert_eq!(continuing("resp_1").refused(&ports).await.code_str(), "pinned_continuation_unavailable");
+    assert_eq!(continuing("resp_unknown").plan(&ports).await.len(), 2, "who gave it is not known: anybody may try");
+}
+
+#[tokio::test]
+async fn a_file_and_a_response_of_different_accounts_do_not_go_together() {
+    let ports = with_accounts(2);
+    answered_by(&ports, 1, created("resp_1")).await;
+    file(&ports, "file_2", 2, FileStanding::Ready);
+    let ask = continuing("resp_1").intent(|intent| intent.files = vec!["file_2".into()]);
+    assert_eq!(ask.refused(&ports).await.code_str(), "file_assignment_conflict");
+}
+
+#[tokio::test]
+async fn reasoning_goes_to_the_account_that_issued_it_and_its_issuer_is_told() {
+    let ports = with_accounts(3);
+    let item = r#"{"item":{"type":"reasoning","id":"rs_1","encrypted_content":"seal\u002d1"}}"#;
+    answered_by(&ports, 3, Frame::event("response.output_item.done", item)).await;
+    let ask = || Ask::new().intent(|intent| intent.replayed = vec![replayed("unknown"), replayed("seal-1")]);
+    let plan = ask().plan(&ports).await;
+    assert_eq!((plan[0], plan.len()), ((account(3), Reason::Issuer), 3), "others may serve it too, without the item");
+    let (_, cx, _) = ask().of(&ports).await;
+    assert_eq!(cx.get::<Issuers>().unwrap().0, [None, Some(account(3))]);
+    set(&ports, 3, |view| view.demoted = true);
+    assert_eq!(ask().plan(&ports).await[2], (account(3), Reason::Demoted));
+}
+
+#[tokio::test]
+async fn a_whole_json_answer_is_remembered_like_its_events() {
+    let ports = with_accounts(2);
+    let body = r#"{"id":"resp_7","output":[{"type":"compaction","encrypted_content":"c"}]}"#;
+    answered_by(&ports, 2, Frame::json(body)).await;
+    assert_eq!(continuing("resp_7").plan(&ports).await, [(account(2), Reason::Pinned)]);
+    let ask = Ask::new().intent(|intent| intent.replayed = vec![Replayed { place: None, ..replayed("c") }]);
+    assert_eq!(ask.plan(&ports).await[0], (account(2), Reason::Issuer));
+}
+
+#[tokio::test]
+async fn the_only_account_of_a_pool_has_issued_everything() {
+    let ports = with_accounts(1);
+    let ask = Ask::new().intent(|intent| intent.replayed = vec![replayed("from before a restart")]);
+    let (_, cx, _) = ask.of(&ports).await;
+    assert_eq!(cx.get::<Issuers>().unwrap().0, [Some(account(1))]);
+}
+
+#[tokio::test]
+async fn what_one_key_was_given_says_nothing_about_another_keys_requests() {
+    let ports = with_accounts(3);
+    answered_by(&ports, 2, created("resp_1")).await;
+    let other = KeyFacts { id: pooler_filter::KeyId::new("sk-cxp-ffffffffffff"), ..key_facts() };
+    assert!(ports.bindings.lock().contains_key(&seed::response(&key_facts(), "resp_1")));
+    assert!(!ports.bindings.lock().contains_key(&seed::response(&other, "resp_1")));
+}
+
+#[tokio::test]
+async fn only_accounts_that_have_the_model_are_candidates() {
+    let ports = with_accounts(3);
+    let having = |accounts: &[u8]| {
+        let sources: Vec<AccountId> = accounts.iter().map(|&n| account(n)).collect();
+        Ask::new().intent(|intent| intent.sources = Some(sources.into()))
+    };
+    assert_eq!(having(&[2]).plan(&ports).await.iter().map(|c| c.0).collect::<Vec<_>>(), [account(2)]);
+    assert_eq!(having(&[]).refused(&ports).await.code_str(), "no_eligible_backend");
+    set(&ports, 2, |view| view.standing = Standing::Exhausted(None));
+    assert_eq!(having(&[2]).refused(&ports).await.code_str(), "quota_exhausted", "what others have left does not help");
+}
+
+#[tokio::test]
+async fn a_request_for_one_account_has_one_candidate() {
+    let ports = with_accounts(3);
+    assert_eq!(Ask::new().intent(|intent| intent.one_account = true).plan(&ports).await.len(), 1);
+}
