@@ -39,6 +39,12 @@ impl Frame {
         Self { kind: FrameKind::Sse, raw: None, name: Some(name.into()), data: data.into() }
     }
 
+    /// An event of our own without a name: `data: <one line>`.
+    #[must_use]
+    pub fn unnamed(data: impl Into<Bytes>) -> Self {
+        Self { kind: FrameKind::Sse, raw: None, name: None, data: data.into() }
+    }
+
     /// A whole JSON body.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
@@ -154,6 +160,12 @@ mod tests {
         frame.set_data("{\"x\":1}");
         assert_eq!(frame.to_bytes(), "event: a\ndata: {\"x\":1}\n\n");
         assert_eq!(frame.wire_len(), frame.to_bytes().len());
+    }
+
+    #[test]
+    fn an_event_without_a_name_has_no_label() {
+        let frame = Frame::unnamed("[DONE]");
+        assert_eq!((frame.to_bytes(), frame.name()), ("data: [DONE]\n\n".into(), None));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod chat;
 mod collect;
 mod compact;
+mod counts;
 mod edits;
 mod event;
 mod failed;
@@ -61,22 +62,27 @@ pub(crate) fn responses(
     head: &mut ResponseHead,
     cx: &mut Exchange,
 ) -> Result<Box<dyn Stage>, Reject> {
+    let (asked, stream) = begin(clock, head, cx)?;
+    Ok(if stream { Box::new(Stream::new(asked)) } else { Box::new(Collect::new(asked, collect::response)) })
+}
+
+/// Sets the head of a public answer, and tells what is known of its request and whether the client wants a stream.
+fn begin(clock: Arc<dyn Clock>, head: &mut ResponseHead, cx: &Exchange) -> Result<(Asked, bool), Reject> {
     let intent = cx.require::<Intent>()?;
     cx.require::<Echo>()?;
     let asked = Asked { clock, request: cx.id(), input_file: intent.input_file, context_window: intent.context_window };
     head.status = StatusCode::OK;
     head.headers.clear();
-    if intent.stream {
-        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    let (media, carrier, delivery) = if intent.stream {
         head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        head.carrier = Carrier::Sse;
-        head.delivery = Delivery::Stream;
-        return Ok(Box::new(Stream::new(asked)));
-    }
-    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    head.carrier = Carrier::Json;
-    head.delivery = Delivery::Whole;
-    Ok(Box::new(Collect::new(asked)))
+        ("text/event-stream", Carrier::Sse, Delivery::Stream)
+    } else {
+        ("application/json", Carrier::Json, Delivery::Whole)
+    };
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    head.carrier = carrier;
+    head.delivery = delivery;
+    Ok((asked, intent.stream))
 }
 
 #[cfg(test)]

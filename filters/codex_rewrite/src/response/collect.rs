@@ -1,7 +1,8 @@
 //! The stage of a client that wants one JSON answer: the stream of the backend is gathered (docs/v1.md, Collection).
 //!
 //! Only what the answer may need is kept: the last response object, the finished items, and the text until an item is finished.
-//! Nothing is written before the end, so every refusal is an HTTP status.
+//! Nothing is written before the end, so every refusal is an HTTP status. In which form the gathered response is told is for the
+//! route to say ([`Render`]).
 
 use pooler_filter::json::{Json, Kind, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
@@ -18,9 +19,21 @@ use crate::echo::Echo;
 /// The most that is collected, in bytes of the backend's answer.
 const MOST_BYTES: usize = 64 << 20;
 
+/// Writes the answer of a response that was gathered. None when a part of it cannot be read.
+pub(super) type Render = fn(&Gathered, &Asked, &Echo) -> Option<Frame>;
+
+/// A response that came to its end.
+pub(super) struct Gathered {
+    /// The response object, with the output that was streamed if it had none of its own.
+    pub(super) response: Json,
+    /// [`Class::Completed`] or [`Class::Incomplete`].
+    pub(super) class: Class,
+}
+
 /// What was gathered of one answer.
 pub(super) struct Collect {
     asked: Asked,
+    render: Render,
     /// The last response object.
     response: Option<Json>,
     done: DoneItems,
@@ -86,16 +99,17 @@ impl Stage for Collect {
         }
         let response = self.response.take().ok_or_else(|| failed::bad_gateway("upstream_response_missing"))?;
         let echo = cx.require::<Echo>()?;
-        let body = self.answer(&response, terminal, echo).ok_or_else(failed::invalid)?;
-        out.push(body);
+        let gathered = self.gathered(&response, terminal).ok_or_else(failed::invalid)?;
+        out.push((self.render)(&gathered, &self.asked, echo).ok_or_else(failed::invalid)?);
         Ok(())
     }
 }
 
 impl Collect {
     /// An answer of which nothing came.
-    pub(super) fn new(asked: Asked) -> Self {
-        Self { asked, response: None, done: DoneItems::default(), text: Text::default(), bytes: 0, terminal: None }
+    pub(super) fn new(asked: Asked, render: Render) -> Self {
+        let (done, text) = (DoneItems::default(), Text::default());
+        Self { asked, render, response: None, done, text, bytes: 0, terminal: None }
     }
 
     fn event(&mut self, event: &Event<'_>, echo: &Echo) -> Result<(), Reject> {
@@ -130,10 +144,9 @@ impl Collect {
         Ok(())
     }
 
-    /// The body of the answer.
-    fn answer(&self, response: &Json, terminal: Terminal, echo: &Echo) -> Option<Frame> {
+    /// The response with what the events told and its last object left out.
+    fn gathered(&self, response: &Json, terminal: Terminal) -> Option<Gathered> {
         let root = response.root();
-        let status = if terminal.class == Class::Completed { "completed" } else { "incomplete" };
         let mut edits = Edits::of(response);
         if items::lacks_output(root)
             && let Some(output) = self.output()
@@ -141,17 +154,10 @@ impl Collect {
             items::set_output(&mut edits, root, output);
         }
         if let (false, Some(before)) = (terminal.with_response, root.get("status")) {
-            edits.replace(before, normalise::string(status));
+            edits.replace(before, normalise::string(status(terminal.class)));
         }
         let response = if edits.is_empty() { response.clone() } else { Json::parse(edits.apply()).ok()? };
-        let root = response.root();
-        let id = self.asked.response_id();
-        let now = self.asked.now();
-        let mut facts = Facts::new(&id, status, root.get("created_at").and_then(|at| at.as_u64()).unwrap_or(now));
-        facts.completed_at = (terminal.class == Class::Completed).then_some(now);
-        let mut edits = Edits::of(&response);
-        normalise::response(&mut edits, root, &facts, echo);
-        Some(Frame::json(edits.apply()))
+        Some(Gathered { response, class: terminal.class })
     }
 
     /// The output that was streamed: the finished items, else one message of the text.
@@ -172,6 +178,22 @@ impl Collect {
         message.add("content", &[b"[", part.into_object().as_slice(), b"]"].concat());
         Some([b"[", message.into_object().as_slice(), b"]"].concat())
     }
+}
+
+/// The gathered response as a response object (docs/v1.md, Neutral values).
+pub(super) fn response(gathered: &Gathered, asked: &Asked, echo: &Echo) -> Option<Frame> {
+    let root = gathered.response.root();
+    let (id, now) = (asked.response_id(), asked.now());
+    let created_at = root.get("created_at").and_then(|at| at.as_u64()).unwrap_or(now);
+    let mut facts = Facts::new(&id, status(gathered.class), created_at);
+    facts.completed_at = (gathered.class == Class::Completed).then_some(now);
+    let mut edits = Edits::of(&gathered.response);
+    normalise::response(&mut edits, root, &facts, echo);
+    Some(Frame::json(edits.apply()))
+}
+
+fn status(class: Class) -> &'static str {
+    if class == Class::Completed { "completed" } else { "incomplete" }
 }
 
 /// Appends what stands between the quotes of a JSON string; strings stay escaped, so that they join without being read.

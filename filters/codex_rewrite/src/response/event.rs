@@ -119,6 +119,7 @@ pub(super) struct Found<'a> {
     pub(super) name: Option<Value<'a>>,
     pub(super) item_id: Option<Value<'a>>,
     pub(super) output_index: Option<Value<'a>>,
+    pub(super) content_index: Option<Value<'a>>,
 }
 
 impl<'a> Found<'a> {
@@ -138,6 +139,7 @@ impl<'a> Found<'a> {
                 "name" => &mut found.name,
                 "item_id" => &mut found.item_id,
                 "output_index" => &mut found.output_index,
+                "content_index" => &mut found.content_index,
                 _ => continue,
             };
             if place.replace(value).is_some() {

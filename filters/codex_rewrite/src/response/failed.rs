@@ -2,10 +2,11 @@
 //! (docs/v1.md, Projected failed response; docs/decisions.md, E7 and T10).
 
 use pooler_filter::codex::{self, Failure, sentence};
-use pooler_filter::json::{Kind, Value};
+use pooler_filter::json::Value;
 use pooler_filter::{Reject, RejectKind};
 
 use super::Asked;
+use super::counts::Counts;
 use super::edits::Members;
 use super::event::Event;
 use super::neutral::{self, Facts};
@@ -16,9 +17,6 @@ const NO_ID: &str = "resp_failed";
 
 /// The longest id of the backend that is repeated, in bytes.
 const LONGEST_ID: usize = 128;
-
-/// The largest count that is repeated: 2^53 - 1.
-const LARGEST_COUNT: u64 = (1 << 53) - 1;
 
 /// What the client is told of a failure of the backend.
 pub(super) fn reject(mut failure: Failure, asked: &Asked) -> Reject {
@@ -90,26 +88,19 @@ fn incomplete_details(response: Value<'_>) -> &'static str {
     }
 }
 
-/// The counts alone, each of them an integer that every JSON reader keeps; None when the object does not tell the main ones.
+/// The counts alone; None when the object does not tell the main ones.
 fn usage(usage: Value<'_>) -> Option<Vec<u8>> {
-    let count =
-        |object: Option<Value<'_>>, key: &str| object?.get(key)?.as_u64().filter(|count| *count <= LARGEST_COUNT);
-    let whole = Some(usage).filter(|usage| usage.kind() == Kind::Object);
-    let input = count(whole, "input_tokens")?;
-    let output = count(whole, "output_tokens")?;
-    let total = count(whole, "total_tokens").unwrap_or_else(|| (input + output).min(LARGEST_COUNT));
-    let (of_input, of_output) = (usage.get("input_tokens_details"), usage.get("output_tokens_details"));
+    let counts = Counts::of(usage)?;
     let mut input_details = Members::default();
-    for key in ["cached_tokens", "cache_write_tokens"] {
-        input_details.add_u64(key, count(of_input, key).unwrap_or(0));
-    }
+    input_details.add_u64("cached_tokens", counts.cached);
+    input_details.add_u64("cache_write_tokens", counts.cache_write);
     let mut output_details = Members::default();
-    output_details.add_u64("reasoning_tokens", count(of_output, "reasoning_tokens").unwrap_or(0));
+    output_details.add_u64("reasoning_tokens", counts.reasoning);
     let mut members = Members::default();
-    members.add_u64("input_tokens", input);
+    members.add_u64("input_tokens", counts.input);
     members.add("input_tokens_details", &input_details.into_object());
-    members.add_u64("output_tokens", output);
+    members.add_u64("output_tokens", counts.output);
     members.add("output_tokens_details", &output_details.into_object());
-    members.add_u64("total_tokens", total);
+    members.add_u64("total_tokens", counts.total);
     Some(members.into_object())
 }

@@ -6,4 +6,4 @@ mod framing;
 mod neutral;
 mod normalisation;
 mod properties;
-mod support;
+pub(super) mod support;

@@ -1,15 +1,16 @@
 //! Recorded streams of the backend, and a host that sends them through the stage.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use pooler_filter::sse::{Framer, Limits};
 use pooler_filter::testing::{ExchangeBuilder, FakeClock, START, write};
-use pooler_filter::{Carrier, Cut, Delivery, End, Exchange, Frame, Intent, Out, Reject, ResponseHead, Stage};
+use pooler_filter::{Carrier, Clock, Cut, Delivery, End, Exchange, Frame, Intent, Out, Reject, ResponseHead, Stage};
 use serde_json::{Value, json};
 
 use crate::echo::{Echo, Form};
-use crate::response::responses;
+use crate::response::{chat, responses};
 
 /// The time that the tests take place at.
 pub(crate) const NOW: u64 = START.as_secs();
@@ -22,7 +23,11 @@ pub(crate) struct Host {
     pub(crate) intent: Intent,
     pub(crate) echo: Echo,
     upstream: Carrier,
+    open: Open,
 }
+
+/// The way up of an operation.
+type Open = fn(Arc<dyn Clock>, &mut ResponseHead, &mut Exchange) -> Result<Box<dyn Stage>, Reject>;
 
 impl Host {
     /// The client wants a stream.
@@ -30,7 +35,7 @@ impl Host {
         let intent =
             Intent { model: "gpt-5.5".into(), stream: true, context_window: Some(272_000), ..Intent::default() };
         let echo = Echo { model: "gpt-5.5".into(), members: Vec::new(), namespaces: HashMap::new(), form: Form::Plain };
-        Self { intent, echo, upstream: Carrier::Sse }
+        Self { intent, echo, upstream: Carrier::Sse, open: responses }
     }
 
     /// The client wants one JSON answer.
@@ -38,6 +43,12 @@ impl Host {
         let mut host = Self::streaming();
         host.intent.stream = false;
         host
+    }
+
+    /// The client asked for a chat.
+    pub(crate) fn chat(mut self) -> Self {
+        self.open = chat;
+        self
     }
 
     /// The backend answers with plain JSON.
@@ -52,13 +63,14 @@ impl Host {
         self
     }
 
-    fn start(&self) -> (Box<dyn Stage>, ResponseHead, Exchange) {
+    /// The stage of an answer, with its head.
+    pub(crate) fn start(&self) -> (Box<dyn Stage>, ResponseHead, Exchange) {
         let mut cx = ExchangeBuilder::responses().build();
         write(&mut cx, self.intent.clone());
         write(&mut cx, self.echo.clone());
         let mut head = ResponseHead::new(http::StatusCode::OK, self.upstream, Delivery::Stream);
         head.headers.insert("x-codex-primary-used-percent", http::HeaderValue::from_static("12"));
-        let stage = responses(FakeClock::at(START), &mut head, &mut cx).unwrap();
+        let stage = (self.open)(FakeClock::at(START), &mut head, &mut cx).unwrap();
         (stage, head, cx)
     }
 
