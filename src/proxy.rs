@@ -20,8 +20,8 @@ use http::{HeaderMap, Method};
 use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AttemptResult, Body, Chain, Clock, Exchange, Expects, Flow, Outcome, OutcomeKind, Plan, Reached, Reject, Slot as _,
-    UpstreamRequest,
+    AttemptResult, Body, Chain, Clock, Exchange, Expects, Flow, Operation, Outcome, OutcomeKind, Plan, Reached, Reject,
+    Slot as _, UpstreamRequest,
 };
 
 use self::admission::Bulkheads;
@@ -37,6 +37,9 @@ use crate::endpoints::Endpoints;
 use crate::pool::{Mark, Pool};
 use crate::server::Lifecycle;
 use crate::telemetry::Metrics;
+
+/// The most that an ordinary event of a chat stream may have (docs/v1.md, Chat completions).
+const CHAT_BLOCK: usize = 1 << 20;
 
 /// The gateway: everything that a request meets.
 #[derive(Debug)]
@@ -109,9 +112,11 @@ impl Gateway {
         Err(format!("the chain needs a filter that provides `{}`", Plan::NAME))
     }
 
-    fn block_limits(&self) -> BlockLimits {
+    /// The most that one event may have before its end has come.
+    fn block_limits(&self, operation: Operation, want: Want) -> BlockLimits {
         let upstream = &self.settings.upstream;
-        BlockLimits { ordinary: upstream.max_block, terminal: upstream.max_terminal_block }
+        let most = if operation == Operation::Chat && want == Want::Stream { CHAT_BLOCK } else { usize::MAX };
+        BlockLimits { ordinary: upstream.max_block.min(most), terminal: upstream.max_terminal_block }
     }
 
     /// One request, from its head to its end.

@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, Verdict, sentence};
+use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _, Principal, Reject,
-    RejectKind, Served, Standing, UpstreamRequest,
+    RejectKind, Route, Served, Standing, UpstreamRequest,
 };
 
 pub(crate) use self::attempt::{Answer, Source};
@@ -70,6 +71,7 @@ pub(crate) struct Walk<'a> {
     want: Want,
     input_file: bool,
     context_window: Option<u64>,
+    blocks: BlockLimits,
     request: Frozen,
 }
 
@@ -77,6 +79,7 @@ impl<'a> Walk<'a> {
     /// Takes from the exchange what the walk needs, so that the exchange is free meanwhile.
     pub(crate) fn new(gateway: &'a Gateway, request: UpstreamRequest, cx: &Exchange) -> Result<Self, Reject> {
         let intent = cx.require::<Intent>()?;
+        let want = if intent.stream { Want::Stream } else { Want::Whole };
         let principal = cx.require::<Principal>()?;
         Ok(Self {
             gateway,
@@ -84,9 +87,10 @@ impl<'a> Walk<'a> {
             pool: principal.0.pool.id,
             key: principal.0.id.clone(),
             model: intent.model.as_str().into(),
-            want: if intent.stream { Want::Stream } else { Want::Whole },
+            want,
             input_file: intent.input_file,
             context_window: intent.context_window,
+            blocks: gateway.block_limits(cx.require::<Route>()?.operation, want),
             request: Frozen::new(request, cx),
         })
     }
@@ -188,7 +192,8 @@ impl<'a> Walk<'a> {
     ) -> Result<Committed, Lost> {
         let number = attempts.begin(candidate);
         let call = self.request.call(account, credential, replay);
-        let tried = Tried { gateway: self.gateway, want: self.want, expects: self.request.expects() };
+        let tried =
+            Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks };
         match tried.run(&account.endpoint, &call).await {
             Ok(answer) => {
                 let served =

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use pooler_filter::codex::{EventKind, Failure, Verdict, bare_response, sentence};
 use pooler_filter::json::{Json, Kind};
+use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp};
 use tokio::time::{Instant, timeout};
 
@@ -119,6 +120,7 @@ pub(super) struct Tried<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) want: Want,
     pub(super) expects: Expects,
+    pub(super) blocks: BlockLimits,
 }
 
 impl Tried<'_> {
@@ -195,7 +197,7 @@ impl Tried<'_> {
 
     /// Reads events until they are worth committing to (docs/decisions.md, R2 and R3).
     async fn hold(&self, mut connection: Connection) -> Result<Answer, Lost> {
-        let mut blocks = Blocks::new(self.gateway.block_limits());
+        let mut blocks = Blocks::new(self.blocks);
         let mut hold = Hold::new(self.want, &self.gateway.settings);
         let mut idle = connection.next_deadline();
         loop {
