@@ -1,11 +1,12 @@
 //! Recorded streams of the backend, and a host that sends them through the stage.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use pooler_filter::sse::{Framer, Limits};
 use pooler_filter::testing::{ExchangeBuilder, FakeClock, START, write};
-use pooler_filter::{Carrier, Cut, Delivery, End, Exchange, Frame, Intent, Out, Reject, ResponseHead, Stage};
+use pooler_filter::{Carrier, Clock, Cut, Delivery, End, Exchange, Frame, Intent, Out, Reject, ResponseHead, Stage};
 use serde_json::{Value, json};
 
 use crate::echo::{Echo, Form};
@@ -22,7 +23,11 @@ pub(crate) struct Host {
     pub(crate) intent: Intent,
     pub(crate) echo: Echo,
     upstream: Carrier,
+    stage: MakeStage,
 }
+
+/// What makes the stage of an operation.
+pub(crate) type MakeStage = fn(Arc<dyn Clock>, &mut ResponseHead, &mut Exchange) -> Result<Box<dyn Stage>, Reject>;
 
 impl Host {
     /// The client wants a stream.
@@ -30,7 +35,7 @@ impl Host {
         let intent =
             Intent { model: "gpt-5.5".into(), stream: true, context_window: Some(272_000), ..Intent::default() };
         let echo = Echo { model: "gpt-5.5".into(), members: Vec::new(), namespaces: HashMap::new(), form: Form::Plain };
-        Self { intent, echo, upstream: Carrier::Sse }
+        Self { intent, echo, upstream: Carrier::Sse, stage: responses }
     }
 
     /// The client wants one JSON answer.
@@ -38,6 +43,17 @@ impl Host {
         let mut host = Self::streaming();
         host.intent.stream = false;
         host
+    }
+
+    /// The stage of another operation; the client wants one answer.
+    pub(crate) fn of(stage: MakeStage) -> Self {
+        Self { stage, ..Self::collecting() }
+    }
+
+    /// The answer has another form.
+    pub(crate) fn form(mut self, form: Form) -> Self {
+        self.echo.form = form;
+        self
     }
 
     /// The backend answers with plain JSON.
@@ -58,7 +74,7 @@ impl Host {
         write(&mut cx, self.echo.clone());
         let mut head = ResponseHead::new(http::StatusCode::OK, self.upstream, Delivery::Stream);
         head.headers.insert("x-codex-primary-used-percent", http::HeaderValue::from_static("12"));
-        let stage = responses(FakeClock::at(START), &mut head, &mut cx).unwrap();
+        let stage = (self.stage)(FakeClock::at(START), &mut head, &mut cx).unwrap();
         (stage, head, cx)
     }
 
@@ -103,6 +119,11 @@ impl Host {
     /// Sends a whole stream.
     pub(crate) fn run(&self, body: &str) -> Answer {
         self.run_split(body.as_bytes(), &[], End::Complete)
+    }
+
+    /// Sends a plain JSON answer.
+    pub(crate) fn run_json(&self, body: &Value) -> Answer {
+        self.run_frames(vec![Frame::json(body.to_string())], End::Complete)
     }
 
     /// Sends a stream that breaks off.
