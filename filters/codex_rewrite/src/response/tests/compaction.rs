@@ -149,6 +149,19 @@ fn the_first_compaction_has_to_be_valid() {
 }
 
 #[test]
+fn a_later_compaction_does_not_count() {
+    let later = [json!({"type": "compaction"}), json!({"type": "compaction", "encrypted_content": "other"})];
+    for later in later {
+        let streamed =
+            told(&backend_item()).event("response.output_item.done", json!({"output_index": 1, "item": later}));
+        let answer = whole(true).run(streamed.completed(json!([later])).wire());
+        assert_eq!(answer.json()["output"], json!([item()]));
+        let answer = whole(false).run_json(&json!({"output": [backend_item(), later]}));
+        assert_eq!(answer.json()["output"], json!([item()]));
+    }
+}
+
+#[test]
 fn an_answer_without_compaction_is_refused() {
     for body in [json!({}), json!({"id": "resp_1"}), json!({"output": []}), json!({"output": [message(0, "a")]})] {
         refuses(&whole(false).run_json(&body), NO_CONTENT);
