@@ -6,6 +6,7 @@ mod chat;
 mod compact;
 mod estimate;
 mod fields;
+mod form;
 mod identity;
 mod images;
 mod input;

@@ -6,6 +6,7 @@
 mod chat;
 mod collect;
 mod compact;
+mod compaction;
 mod counts;
 mod edits;
 mod event;
@@ -25,16 +26,23 @@ use std::sync::Arc;
 use http::{HeaderValue, StatusCode, header};
 use pooler_filter::{Carrier, Clock, Delivery, Exchange, Intent, Reject, RequestId, ResponseHead, Stage};
 
-use crate::echo::Echo;
+use crate::echo::{Echo, Form};
 
 pub(crate) use self::chat::chat;
 use self::collect::Collect;
 pub(crate) use self::compact::compact;
+use self::compaction::Compaction;
 pub(crate) use self::images::images;
 use self::stream::Stream;
 pub(crate) use self::transcribe::transcribe;
 
-/// What both stages know of their request.
+/// The media type of an answer in one piece.
+const JSON: &str = "application/json";
+
+/// The most that is read of an answer in one piece, in bytes of the backend.
+const MOST_BYTES: usize = 64 << 20;
+
+/// What the stages know of their request.
 struct Asked {
     clock: Arc<dyn Clock>,
     request: RequestId,
@@ -43,6 +51,13 @@ struct Asked {
 }
 
 impl Asked {
+    /// What the way down has found out of the request.
+    fn of(clock: Arc<dyn Clock>, cx: &Exchange) -> Result<Self, Reject> {
+        let intent = cx.require::<Intent>()?;
+        let (input_file, context_window) = (intent.input_file, intent.context_window);
+        Ok(Self { clock, request: cx.id(), input_file, context_window })
+    }
+
     /// The time now, in unix seconds.
     fn now(&self) -> u64 {
         self.clock.now().as_secs()
@@ -62,27 +77,36 @@ pub(crate) fn responses(
     head: &mut ResponseHead,
     cx: &mut Exchange,
 ) -> Result<Box<dyn Stage>, Reject> {
+    let form = cx.require::<Echo>()?.form;
     let (asked, stream) = begin(clock, head, cx)?;
-    Ok(if stream { Box::new(Stream::new(asked)) } else { Box::new(Collect::new(asked, collect::response)) })
+    Ok(match form {
+        Form::CompactionTrigger { streamed } => Box::new(Compaction::new(asked, stream, streamed)),
+        Form::Plain | Form::ChatUsage | Form::PlainText if stream => Box::new(Stream::new(asked)),
+        Form::Plain | Form::ChatUsage | Form::PlainText => Box::new(Collect::new(asked, collect::response)),
+    })
 }
 
 /// Sets the head of a public answer, and tells what is known of its request and whether the client wants a stream.
 fn begin(clock: Arc<dyn Clock>, head: &mut ResponseHead, cx: &Exchange) -> Result<(Asked, bool), Reject> {
-    let intent = cx.require::<Intent>()?;
+    let stream = cx.require::<Intent>()?.stream;
     cx.require::<Echo>()?;
-    let asked = Asked { clock, request: cx.id(), input_file: intent.input_file, context_window: intent.context_window };
+    let asked = Asked::of(clock, cx)?;
+    if stream {
+        set_head(head, "text/event-stream", Carrier::Sse, Delivery::Stream);
+        head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    } else {
+        set_head(head, JSON, Carrier::Json, Delivery::Whole);
+    }
+    Ok((asked, stream))
+}
+
+/// Status 200, and of all headers nothing but the media type.
+fn set_head(head: &mut ResponseHead, media_type: &'static str, carrier: Carrier, delivery: Delivery) {
     head.status = StatusCode::OK;
     head.headers.clear();
-    let (media, carrier, delivery) = if intent.stream {
-        head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        ("text/event-stream", Carrier::Sse, Delivery::Stream)
-    } else {
-        ("application/json", Carrier::Json, Delivery::Whole)
-    };
-    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     head.carrier = carrier;
     head.delivery = delivery;
-    Ok((asked, intent.stream))
 }
 
 #[cfg(test)]

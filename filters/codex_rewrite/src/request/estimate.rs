@@ -5,7 +5,8 @@ use pooler_filter::json::JsonObject;
 use super::input::Found;
 
 const BYTES_PER_TOKEN: u64 = 4;
-const LEAST_OUTPUT: u64 = 512;
+/// The least that an answer is counted with.
+pub(super) const LEAST_OUTPUT: u64 = 512;
 const LEAST_OUTPUT_WITH_CONTEXT: u64 = 2048;
 /// Members that are no input.
 const NOT_INPUT: [&str; 3] = ["model", "stream", "max_output_tokens"];
@@ -18,6 +19,11 @@ pub(super) fn input_tokens(body: &JsonObject) -> u64 {
             bytes += key.raw().len() + value.raw_bytes().len() + 2;
         }
     }
+    tokens_of(bytes)
+}
+
+/// Tokens of a text of this length in bytes.
+pub(super) fn tokens_of(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(BYTES_PER_TOKEN)
 }
 

@@ -18,6 +18,7 @@ use pooler_filter::json::{Kind, Value};
 
 use self::call_ids::CallIds;
 use self::calls::Payload;
+pub(super) use self::media::is_image_url;
 use super::patch::{ListPatch, Member, Patch, filled, given};
 use super::splice::Splice;
 

@@ -12,13 +12,23 @@ pub(super) fn find(catalog: &dyn Catalog, key: &KeyFacts, name: &str) -> Result<
     let facts = found.ok_or_else(|| {
         Reject::new(RejectKind::Invalid, "invalid_model", "model is not available for this pool").at("model")
     })?;
-    if let Some(allowed) = &key.allowed_models
-        && !allowed.contains(&facts.id.to_lowercase())
-    {
-        let message = "api key is not allowed to use this model";
-        return Err(Reject::new(RejectKind::Forbidden, "model_not_allowed", message));
-    }
-    Ok(facts)
+    if is_allowed(key, &facts.id) { Ok(facts) } else { Err(not_allowed()) }
+}
+
+/// Whether the key may use the model of this name.
+pub(super) fn is_allowed(key: &KeyFacts, id: &str) -> bool {
+    key.allowed_models.as_ref().is_none_or(|allowed| allowed.contains(&id.to_lowercase()))
+}
+
+/// The key may not use the model.
+pub(super) fn not_allowed() -> Reject {
+    Reject::new(RejectKind::Forbidden, "model_not_allowed", "api key is not allowed to use this model")
+}
+
+/// No model of the pool can do this.
+pub(super) fn no_compatible_backend() -> Reject {
+    const CODE: &str = "no_compatible_backend";
+    Reject::new(RejectKind::Unavailable, CODE, sentence(CODE, Facts::default()))
 }
 
 /// Refuses what the model cannot do, once the request itself is known to be well formed.
@@ -30,8 +40,7 @@ pub(super) fn check_capabilities(facts: &ModelFacts, images: bool, tier: Option<
     if let (Some(tier), Some(tiers)) = (tier, &facts.service_tiers)
         && !tiers.iter().any(|known| known == tier)
     {
-        const CODE: &str = "no_compatible_backend";
-        return Err(Reject::new(RejectKind::Unavailable, CODE, sentence(CODE, Facts::default())));
+        return Err(no_compatible_backend());
     }
     Ok(())
 }

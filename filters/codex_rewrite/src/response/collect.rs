@@ -7,17 +7,14 @@
 use pooler_filter::json::{Json, Kind, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
-use super::Asked;
 use super::edits::{Edits, Members};
 use super::event::{self, Class, Event};
 use super::failed;
 use super::items::{self, DoneItems};
 use super::neutral::Facts;
 use super::normalise;
+use super::{Asked, MOST_BYTES};
 use crate::echo::Echo;
-
-/// The most that is collected, in bytes of the backend's answer.
-const MOST_BYTES: usize = 64 << 20;
 
 /// Writes the answer of a response that was gathered. None when a part of it cannot be read.
 pub(super) type Render = fn(&Gathered, &Asked, &Echo) -> Option<Frame>;

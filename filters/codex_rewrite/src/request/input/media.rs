@@ -19,7 +19,7 @@ impl<'a> Walk<'a> {
         check_breakpoint(breakpoint)?;
         self.found.image = true;
         let taken = match given(url) {
-            Some(url) => url.as_str().is_some_and(|url| is_https(&url) || is_data(&url, &IMAGES)),
+            Some(url) => url.as_str().is_some_and(|url| is_image_url(&url)),
             None => filled(given(file)).is_some(),
         };
         if !taken {
@@ -67,6 +67,11 @@ impl<'a> Walk<'a> {
     fn refuse_media(&mut self, code: &'static str, message: &'static str) {
         self.media.get_or_insert_with(|| Reject::new(RejectKind::Invalid, code, message).at(PARAM));
     }
+}
+
+/// Whether the upstream takes an image from this URL.
+pub(in crate::request) fn is_image_url(url: &str) -> bool {
+    is_https(url) || is_data(url, &IMAGES)
 }
 
 fn is_https(url: &str) -> bool {

@@ -23,11 +23,11 @@ pub(crate) struct Host {
     pub(crate) intent: Intent,
     pub(crate) echo: Echo,
     upstream: Carrier,
-    open: Open,
+    stage: MakeStage,
 }
 
-/// The way up of an operation.
-type Open = fn(Arc<dyn Clock>, &mut ResponseHead, &mut Exchange) -> Result<Box<dyn Stage>, Reject>;
+/// What makes the stage of an operation.
+pub(crate) type MakeStage = fn(Arc<dyn Clock>, &mut ResponseHead, &mut Exchange) -> Result<Box<dyn Stage>, Reject>;
 
 impl Host {
     /// The client wants a stream.
@@ -35,7 +35,7 @@ impl Host {
         let intent =
             Intent { model: "gpt-5.5".into(), stream: true, context_window: Some(272_000), ..Intent::default() };
         let echo = Echo { model: "gpt-5.5".into(), members: Vec::new(), namespaces: HashMap::new(), form: Form::Plain };
-        Self { intent, echo, upstream: Carrier::Sse, open: responses }
+        Self { intent, echo, upstream: Carrier::Sse, stage: responses }
     }
 
     /// The client wants one JSON answer.
@@ -47,7 +47,18 @@ impl Host {
 
     /// The client asked for a chat.
     pub(crate) fn chat(mut self) -> Self {
-        self.open = chat;
+        self.stage = chat;
+        self
+    }
+
+    /// The stage of another operation; the client wants one answer.
+    pub(crate) fn of(stage: MakeStage) -> Self {
+        Self { stage, ..Self::collecting() }
+    }
+
+    /// The answer has another form.
+    pub(crate) fn form(mut self, form: Form) -> Self {
+        self.echo.form = form;
         self
     }
 
@@ -70,7 +81,7 @@ impl Host {
         write(&mut cx, self.echo.clone());
         let mut head = ResponseHead::new(http::StatusCode::OK, self.upstream, Delivery::Stream);
         head.headers.insert("x-codex-primary-used-percent", http::HeaderValue::from_static("12"));
-        let stage = (self.open)(FakeClock::at(START), &mut head, &mut cx).unwrap();
+        let stage = (self.stage)(FakeClock::at(START), &mut head, &mut cx).unwrap();
         (stage, head, cx)
     }
 
@@ -115,6 +126,11 @@ impl Host {
     /// Sends a whole stream.
     pub(crate) fn run(&self, body: &str) -> Answer {
         self.run_split(body.as_bytes(), &[], End::Complete)
+    }
+
+    /// Sends a plain JSON answer.
+    pub(crate) fn run_json(&self, body: &Value) -> Answer {
+        self.run_frames(vec![Frame::json(body.to_string())], End::Complete)
     }
 
     /// Sends a stream that breaks off.

@@ -1,0 +1,206 @@
+//! The answer to a request that ends in a `compaction_trigger`: the one item that the backend made of the conversation, in a response of
+//! ours (docs/v1.md, Compaction trigger).
+
+use pooler_filter::codex::{Failure, bare_response};
+use pooler_filter::json::{Json, Kind, Value};
+use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, RejectKind, Stage};
+
+use super::edits::{Edits, Members};
+use super::event::{self, Class, Event};
+use super::neutral::{self, Facts, Present};
+use super::{Asked, MOST_BYTES, failed, frames};
+use crate::echo::Echo;
+
+const NOT_JSON: &str = "upstream compact response was not valid JSON";
+const NO_CONTENT: &str = "upstream compact response did not include encrypted compaction content";
+const BAD_STREAM: &str = "upstream compact stream was invalid";
+
+/// The id of a streamed response that the backend gave none.
+const NO_ID: &str = "resp_compaction";
+
+/// What was gathered of one answer.
+pub(super) struct Compaction {
+    asked: Asked,
+    /// The client wants a stream.
+    stream: bool,
+    /// The backend was asked for a stream.
+    streamed: bool,
+    /// The item, in its public form.
+    item: Option<Vec<u8>>,
+    bytes: usize,
+    /// The answer was written.
+    ended: bool,
+}
+
+impl Stage for Compaction {
+    fn frame(&mut self, frame: Frame, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
+        self.bytes = self.bytes.saturating_add(frame.wire_len());
+        if self.bytes > MOST_BYTES {
+            return Err(failed::bad_gateway("upstream_response_too_large"));
+        }
+        if self.ended {
+            return Ok(());
+        }
+        let echo = cx.require::<Echo>()?;
+        match frame.kind() {
+            FrameKind::Sse => match event::document(&frame) {
+                Some((json, label)) => match Event::of(&json, label) {
+                    Some(event) => self.event(&event, echo, out),
+                    None => Ok(()),
+                },
+                None => Ok(()),
+            },
+            FrameKind::Json => {
+                let json = Json::parse(frame.data().clone()).ok().filter(|json| json.root().kind() == Kind::Object);
+                self.whole(&json.ok_or_else(|| invalid(NOT_JSON))?, echo, out)
+            }
+            FrameKind::Opaque => Err(invalid(NOT_JSON)),
+        }
+    }
+
+    fn end(&mut self, end: &End, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
+        if self.ended {
+            return Ok(());
+        }
+        let echo = cx.require::<Echo>()?;
+        let missing = || invalid(if self.streamed { BAD_STREAM } else { NOT_JSON });
+        match (end, self.stream) {
+            // The client has the head of a stream already; all else it has to be told in it.
+            (End::Failed(reject), true) => out.push(self.failed(reject, echo)),
+            (End::Complete | End::Cut(_), true) => out.push(self.failed(&missing(), echo)),
+            // Nothing was sent: the host answers with the refusal itself.
+            (End::Failed(_), false) => {}
+            (End::Complete | End::Cut(_), false) => return Err(missing()),
+        }
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Compaction {
+    /// An answer of which nothing came.
+    pub(super) const fn new(asked: Asked, stream: bool, streamed: bool) -> Self {
+        Self { asked, stream, streamed, item: None, bytes: 0, ended: false }
+    }
+
+    /// One event of a stream.
+    fn event(&mut self, event: &Event<'_>, echo: &Echo, out: &mut Out) -> Result<(), Reject> {
+        if let Some(failure) = event.failure(&*self.asked.clock) {
+            return Err(self.told(failure));
+        }
+        if event.class == Class::ItemDone && self.item.is_none() {
+            self.item = event.item().and_then(public_item).transpose()?;
+        }
+        match (event.class, event.response()) {
+            (Class::Completed, Some(response)) => self.answer(response, echo, out),
+            (class, _) if class.is_terminal() => Err(invalid(BAD_STREAM)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A plain JSON answer.
+    fn whole(&mut self, json: &Json, echo: &Echo, out: &mut Out) -> Result<(), Reject> {
+        let event = bare_response(json).ok_or_else(|| invalid(NO_CONTENT))?;
+        let event = Event::of(&event, None).ok_or_else(|| invalid(NO_CONTENT))?;
+        if let Some(failure) = event.failure(&*self.asked.clock) {
+            return Err(self.told(failure));
+        }
+        if event.class != Class::Completed {
+            return Err(invalid(NO_CONTENT));
+        }
+        self.answer(json.root(), echo, out)
+    }
+
+    /// A failure that the backend told.
+    fn told(&self, failure: Failure) -> Reject {
+        if self.stream {
+            return failed::reject(failure, &self.asked);
+        }
+        failure.public_reject(self.asked.input_file, self.asked.context_window)
+    }
+
+    /// Writes the answer that this response of the backend stands for.
+    fn answer(&mut self, response: Value<'_>, echo: &Echo, out: &mut Out) -> Result<(), Reject> {
+        let item = match self.item.take() {
+            Some(item) => item,
+            None => {
+                let output = response.get("output");
+                let first = output.iter().flat_map(Value::items).find_map(public_item);
+                first.unwrap_or_else(|| Err(invalid(NO_CONTENT)))?
+            }
+        };
+        let response = self.response(response, &item, echo);
+        if self.stream {
+            let mut members = Members::default();
+            members.add_u64("output_index", 0);
+            members.add("item", &item);
+            out.push(frames::own("response.output_item.done", 0, &members));
+            let mut members = Members::default();
+            members.add("response", &response);
+            out.push(frames::own("response.completed", 1, &members));
+            out.push(Frame::opaque("data: [DONE]\n\n"));
+        } else {
+            out.push(Frame::json(response));
+        }
+        self.ended = true;
+        Ok(())
+    }
+
+    /// The public response object: what the backend tells of it, and neutral values.
+    fn response(&self, response: Value<'_>, item: &[u8], echo: &Echo) -> Vec<u8> {
+        let id = response.get("id").and_then(|id| id.as_str()).filter(|id| !id.trim().is_empty());
+        let id = match id {
+            Some(id) => id.into_owned(),
+            None if self.stream => NO_ID.into(),
+            None => self.asked.response_id(),
+        };
+        let now = self.asked.now();
+        let created_at = response.get("created_at").and_then(|at| at.as_u64()).unwrap_or(now);
+        let usage = response.get("usage").filter(|usage| usage.kind() == Kind::Object).map(|usage| {
+            let json = usage.to_json();
+            let mut edits = Edits::of(&json);
+            neutral::usage(&mut edits, json.root());
+            edits.apply()
+        });
+        let mut facts = Facts::new(&id, "completed", created_at);
+        facts.completed_at = Some(now);
+        facts.usage = usage.as_deref();
+        let mut members = Members::default();
+        members.add("output", &[b"[", item, b"]"].concat());
+        let mut present = Present::default();
+        present.note("output");
+        members.extend(&present.missing(&facts, echo));
+        members.into_object()
+    }
+
+    /// The event that tells in a stream that there is no answer.
+    fn failed(&self, reject: &Reject, echo: &Echo) -> Frame {
+        frames::own("response.failed", 0, &failed::members(reject, None, None, self.asked.now(), echo))
+    }
+}
+
+/// The public form of an item that is a compaction: its type, its content, and its id if it has one. None for other items.
+fn public_item(item: Value<'_>) -> Option<Result<Vec<u8>, Reject>> {
+    let kind = item.get("type")?;
+    if !kind.is_str("compaction") && !kind.is_str("compaction_summary") {
+        return None;
+    }
+    let content = item.get("encrypted_content");
+    let content = content.filter(|content| content.as_str().is_some_and(|text| !text.trim().is_empty()));
+    let id = item.get("id");
+    let Some(content) = content.filter(|_| id.is_none_or(|id| matches!(id.kind(), Kind::String | Kind::Null))) else {
+        return Some(Err(invalid(NO_CONTENT)));
+    };
+    let mut members = Members::default();
+    members.add_str("type", "compaction");
+    members.add("encrypted_content", &content.raw_bytes());
+    if let Some(id) = id {
+        members.add("id", &id.raw_bytes());
+    }
+    Some(Ok(members.into_object()))
+}
+
+/// 502: the backend gave no compaction. The message is ours, so it is kept (docs/decisions.md, E7).
+fn invalid(message: &'static str) -> Reject {
+    Reject::new(RejectKind::BadGateway, "invalid_compaction_response", message)
+}
