@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 const PROSE: &str =
     "The gateway answered \"yes\" after 12 ms,\nand the second account — the one in Zürich — took over. ";
 
+/// What a call of a tool hands over.
+const ARGUMENTS: &str = r#"{"path":"src/main.rs"}"#;
+
 /// A request for a response, about this large in bytes.
 pub(crate) fn request(size: usize) -> Bytes {
     let message = |n: usize| {
@@ -22,6 +25,60 @@ pub(crate) fn request(size: usize) -> Bytes {
         "metadata": {"purpose": "bench"}, "temperature": 0.5, "reasoning": {"effort": "medium", "summary": "auto"}
     });
     Bytes::from(body.to_string())
+}
+
+/// The history of a chat with tools, about this large in bytes.
+pub(crate) fn chat(size: usize) -> Bytes {
+    let round = |n: usize| {
+        let id = format!("call_{n}");
+        [
+            json!({"role": "user", "content": PROSE.repeat(5)}),
+            json!({"role": "assistant", "content": null, "refusal": null, "annotations": [], "tool_calls": [
+                {"id": id, "type": "function", "function": {"name": "read_file", "arguments": ARGUMENTS}}]}),
+            json!({"role": "tool", "tool_call_id": id, "content": PROSE.repeat(10)}),
+            json!({"role": "assistant", "content": PROSE.repeat(5), "refusal": null, "annotations": []}),
+        ]
+    };
+    let mut messages = vec![json!({"role": "system", "content": "You are helpful."})];
+    messages.extend(rounds(size, round));
+    let parameters = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]});
+    let function = json!({"name": "read_file", "description": "Reads.", "parameters": parameters});
+    let tool = json!({"type": "function", "function": function});
+    let body = json!({
+        "model": "gpt-5.5", "messages": messages, "stream": true, "stream_options": {"include_usage": true},
+        "temperature": 0.5, "reasoning_effort": "medium", "tools": [tool], "tool_choice": "auto"
+    });
+    Bytes::from(body.to_string())
+}
+
+/// The same conversation as a request for a response.
+pub(crate) fn chat_as_response(size: usize) -> Bytes {
+    let message = |role: &str, kind: &str, times: usize| {
+        let part = json!({"type": kind, "text": PROSE.repeat(times)});
+        json!({"type": "message", "role": role, "content": [part]})
+    };
+    let round = |n: usize| {
+        let id = format!("call_{n}");
+        [
+            message("user", "input_text", 5),
+            json!({"type": "function_call", "call_id": id, "name": "read_file", "arguments": ARGUMENTS}),
+            json!({"type": "function_call_output", "call_id": id, "output": PROSE.repeat(10)}),
+            message("assistant", "output_text", 5),
+        ]
+    };
+    let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]});
+    let tool = json!({"type": "function", "name": "read_file", "description": "Reads.", "parameters": schema});
+    let body = json!({
+        "model": "gpt-5.5", "instructions": "You are helpful.", "input": rounds(size, round), "stream": true,
+        "temperature": 0.5, "reasoning": {"effort": "medium"}, "tools": [tool], "tool_choice": "auto"
+    });
+    Bytes::from(body.to_string())
+}
+
+/// As many rounds of four as fill this many bytes, at least one.
+fn rounds(size: usize, round: impl Fn(usize) -> [Value; 4]) -> Vec<Value> {
+    let one: usize = round(0).iter().map(|item| item.to_string().len() + 1).sum();
+    (0..(size / one).max(1)).flat_map(round).collect()
 }
 
 /// The blocks of a stream of the backend: at least nine events, all others deltas of the text.

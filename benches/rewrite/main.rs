@@ -1,4 +1,5 @@
-//! The way of a body, by size: parse, the hook of `codex_rewrite`, bytes again. Beside it the same through a tree of `serde_json`.
+//! The way of a body, by size: parse, the hook of `codex_rewrite`, bytes again. Beside it the same through a tree of `serde_json`; beside a
+//! chat the same conversation as a request for a response.
 
 #[path = "../common/table.rs"]
 mod table;
@@ -16,15 +17,23 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, Method};
 use pooler_filter::json::JsonObject;
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts, write};
-use pooler_filter::{Body, Expects, Filter, FilterContext, FilterFactory as _, Flow, Principal, UpstreamRequest};
+use pooler_filter::{
+    Body, Expects, Filter, FilterContext, FilterFactory as _, Flow, Operation, Principal, Route, Surface,
+    UpstreamRequest,
+};
 use pooler_filter_codex_rewrite::{CodexRewrite, Config};
 use serde_json::{Value, json};
 
 use self::table::Row;
 use self::timing::{Timing, time};
 
-fn ours(filter: &dyn Filter, key: &Principal, body: &Bytes) -> Bytes {
-    let mut cx = ExchangeBuilder::responses().build();
+const RESPONSES: Route =
+    Route { name: "POST /v1/responses", operation: Operation::Responses, surface: Surface::V1, images: false };
+const CHAT: Route =
+    Route { name: "POST /v1/chat/completions", operation: Operation::Chat, surface: Surface::V1, images: false };
+
+fn ours(filter: &dyn Filter, key: &Principal, route: Route, body: &Bytes) -> Bytes {
+    let mut cx = ExchangeBuilder::responses().route(route).build();
     write(&mut cx, Principal(Arc::clone(&key.0)));
     let object = JsonObject::parse(body.clone()).expect("the body is an object");
     let mut request = UpstreamRequest {
@@ -68,12 +77,21 @@ fn main() -> io::Result<()> {
     let filter = CodexRewrite::build(Config::default(), &FilterContext::new(&ports, &CodexRewrite::CONTRACT))
         .expect("the default configuration is valid");
     let key = Principal(Arc::new(key_facts()));
-    for (case, size) in [("1 KB", 1 << 10), ("100 KB", 100 << 10), ("1 MB", 1 << 20), ("8 MB", 8 << 20)] {
+    const SIZES: [(&str, usize); 4] = [("1 KB", 1 << 10), ("100 KB", 100 << 10), ("1 MB", 1 << 20), ("8 MB", 8 << 20)];
+    for (case, size) in SIZES {
         let body = wire::request(size);
         let baseline = time(|| tree(black_box(&body)));
-        let timing = time(|| ours(&*filter, &key, black_box(&body)));
+        let timing = time(|| ours(&*filter, &key, RESPONSES, black_box(&body)));
         row(case, "serde_json (baseline)", body.len(), baseline, baseline)?;
         row(case, "codex_rewrite", body.len(), timing, baseline)?;
+    }
+    for (size_name, size) in SIZES {
+        let case = format!("chat, {size_name}");
+        let (body, response) = (wire::chat(size), wire::chat_as_response(size));
+        let baseline = time(|| ours(&*filter, &key, RESPONSES, black_box(&response)));
+        let timing = time(|| ours(&*filter, &key, CHAT, black_box(&body)));
+        row(&case, "response (baseline)", response.len(), baseline, baseline)?;
+        row(&case, "codex_rewrite", body.len(), timing, baseline)?;
     }
     Ok(())
 }

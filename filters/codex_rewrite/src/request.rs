@@ -16,6 +16,7 @@ mod patch;
 mod reasoning;
 mod repeat;
 mod schema;
+mod source;
 mod splice;
 mod tier;
 mod tool_choice;
@@ -40,6 +41,7 @@ use self::fields::{Field, Members};
 use self::input::Input;
 use self::patch::filled;
 use self::reasoning::Reasoning;
+use self::source::Source;
 use self::splice::Splice;
 use self::tools::Tools;
 use crate::CodexRewrite;
@@ -52,7 +54,7 @@ const PATH: &str = "/backend-api/codex/responses";
 pub(crate) fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let checked = Checked::of(filter, &key, body)?;
+    let checked = Checked::of(filter, &key, Source::responses(body))?;
     let (intent, echo) = (checked.intent(body), checked.echo());
     checked.edits(filter.forward_metadata).apply(body);
     request.method = Method::POST;
@@ -84,31 +86,37 @@ struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     /// The checks in their order; the first failure wins.
-    fn of(filter: &CodexRewrite, key: &KeyFacts, body: &'a JsonObject) -> Result<Self, Reject> {
-        let members = Members::of(body);
+    fn of(filter: &CodexRewrite, key: &KeyFacts, source: Source<'a>) -> Result<Self, Reject> {
+        let Source { members, conversation, mut refused } = source;
         let get = |field| members.get(field);
         options::check_logprobs(get(Field::Logprobs))?;
         if let Some(name) = members.unknown() {
             return Err(Reject::unsupported_parameter(name.to_owned()));
         }
-        let model_name = filled(get(Field::Model)).ok_or_else(|| Reject::invalid("model is required").at("model"))?;
+        let model_name = model::name(get(Field::Model))?;
         // Raised only after the checks of the body: what is wrong with a request does not depend on who sends it.
         let model = model::find(filter.catalog.as_ref(), key, &model_name);
         options::check_unsupported(&members)?;
         options::check_prompt_cache_options(get(Field::PromptCacheOptions))?;
         let continued = filled(get(Field::PreviousResponseId)).is_some();
-        let mut input = Input::of(get(Field::Input), continued)?;
+        let mut input = conversation.read(continued)?;
         let instructions = instructions(get(Field::Instructions), &input.lifted)?;
         check_continuation(get(Field::PreviousResponseId), continued, input.found.tool_output)?;
+        refused.raise(Field::Tools)?;
         let tools = Tools::of(get(Field::Tools))?;
+        refused.raise(Field::ToolChoice)?;
         let tool_choice = tool_choice::of(get(Field::ToolChoice), &tools)?;
+        refused.raise(Field::MaxOutputTokens)?;
         let max_output_tokens = options::max_output_tokens(get(Field::MaxOutputTokens))?;
         let takes_summary = model.as_ref().is_ok_and(|model| model.supports_reasoning_summary);
+        refused.raise(Field::Reasoning)?;
         let reasoning = Reasoning::of(get(Field::Reasoning), takes_summary)?;
         options::check_moderation(get(Field::Moderation))?;
+        refused.raise(Field::ServiceTier)?;
         let tier = tier::of(get(Field::ServiceTier))?;
         let truncation = options::truncation(get(Field::Truncation))?;
         options::check_stream_options(get(Field::StreamOptions))?;
+        refused.raise(Field::Text)?;
         options::check_types(&members)?;
         let include = options::include(get(Field::Include))?;
         let text = options::text(get(Field::Text));
@@ -146,6 +154,7 @@ impl<'a> Checked<'a> {
             input_file: self.input.found.file,
             context_window: self.model.context_window,
             sources: self.model.sources.clone(),
+            files: self.input.found.files.clone(),
             ..Intent::default()
         }
     }

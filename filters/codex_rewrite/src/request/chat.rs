@@ -1,10 +1,53 @@
-//! `POST /v1/chat/completions`: a chat becomes a request for a response (docs/v1.md, Chat completions).
+//! `POST /v1/chat/completions`: a chat becomes a request for a response, then the checks and edits of that one apply (docs/v1.md, Chat
+//! completions).
+//!
+//! The messages are read where they stand, with the index of the body that is there already. All other members are few and small: they are
+//! written anew as those of a request for a response, the head.
 
-use pooler_filter::{Exchange, Reject, UpstreamRequest};
+mod content;
+mod head;
+mod members;
+mod messages;
+mod result;
+mod tools;
 
+use std::sync::Arc;
+
+use http::Method;
+use pooler_filter::{Body, Exchange, Principal, Reject, UpstreamRequest};
+
+use self::head::Head;
+use self::members::Chat;
+use super::source::Source;
+use super::{Checked, PATH};
 use crate::CodexRewrite;
+use crate::echo::{Echo, Form};
+
+pub(super) use self::messages::read as read_messages;
 
 /// Turns the public request into the one that goes upstream.
-pub(crate) fn chat(_: &CodexRewrite, _: &mut UpstreamRequest, _: &mut Exchange) -> Result<(), Reject> {
-    Err(Reject::internal("chat is not built"))
+pub(crate) fn chat(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
+    let key = Arc::clone(&cx.require::<Principal>()?.0);
+    let body = request.body.json().ok_or_else(|| Reject::invalid("request body must be an object"))?;
+    let chat = Chat::of(body)?;
+    let Head { mut object, refused, words } = Head::of(&chat)?;
+    let source = Source { refused, ..Source::chat(&object, &chat) };
+    let mut checked = Checked::of(filter, &key, source).map_err(|reject| words.of_the_client(reject))?;
+    // The head has no input: what is not written anew is put there as it is.
+    let input = &mut checked.input.edited;
+    *input = input.take().or_else(|| chat.input().map(|input| input.raw_bytes()));
+    let intent = checked.intent(body);
+    let form = if intent.stream && chat.wants_usage() { Form::ChatUsage } else { Form::Plain };
+    let echo = Echo { form, ..checked.echo() };
+    let edits = checked.edits(filter.forward_metadata);
+    edits.apply(&mut object);
+    request.body = Body::Json(object);
+    request.method = Method::POST;
+    request.path = PATH.into();
+    filter.identity.write(&mut request.headers);
+    cx.put(intent)?;
+    cx.put(echo)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use pooler_filter::json::JsonObject;
 use pooler_filter::{Exchange, Expects, Intent, Principal, Reject, UpstreamRequest};
 
 use super::Checked;
+use super::source::Source;
 use crate::CodexRewrite;
 
 /// Where the upstream compacts.
@@ -29,7 +30,7 @@ const SENT: [&str; 9] = [
 pub(crate) fn compact(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let checked = Checked::of(filter, &key, body)?;
+    let checked = Checked::of(filter, &key, Source::responses(body))?;
     let intent = Intent { stream: false, one_account: true, ..checked.intent(body) };
     let echo = checked.echo();
     checked.edits(false).apply(body);

@@ -9,7 +9,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub(super) const LEAST_OUTPUT: u64 = 512;
 const LEAST_OUTPUT_WITH_CONTEXT: u64 = 2048;
 /// Members that are no input.
-const NOT_INPUT: [&str; 3] = ["model", "stream", "max_output_tokens"];
+const NOT_INPUT: [&str; 5] = ["model", "stream", "max_output_tokens", "max_tokens", "max_completion_tokens"];
 
 /// Input tokens: the client's JSON without the members that are no input, four bytes a token.
 pub(super) fn input_tokens(body: &JsonObject) -> u64 {

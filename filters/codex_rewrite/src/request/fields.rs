@@ -25,7 +25,8 @@ macro_rules! fields {
             /// All of them.
             const ALL: &'static [Self] = &[$(Self::$field,)+];
 
-            fn named(name: &str) -> Option<Self> {
+            /// The member of that name.
+            pub(super) fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$field),)+
                     _ => None,

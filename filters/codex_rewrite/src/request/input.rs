@@ -1,5 +1,6 @@
 //! `input`: every item is checked, and only those that a rule names are written anew (docs/v1.md, Input items).
 
+mod audio;
 mod call_ids;
 mod calls;
 mod chat;
@@ -16,6 +17,9 @@ use bytes::Bytes;
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
+pub(super) use self::audio::audio_part;
+pub(super) use self::media::{file_fault, image_fault};
+
 use self::call_ids::CallIds;
 use self::calls::Payload;
 pub(super) use self::media::is_image_url;
@@ -31,6 +35,8 @@ pub(super) struct Found {
     pub(super) image: bool,
     /// A file, anywhere.
     pub(super) file: bool,
+    /// Ids of uploaded files.
+    pub(super) files: Vec<String>,
     /// The output of a tool.
     pub(super) tool_output: bool,
     /// A reference to an item of an earlier response.

@@ -1,9 +1,18 @@
 //! The model: whether the pool has it, whether the key may use it, and what it can do (docs/errors.md, Gateway failures).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pooler_filter::codex::{Facts, sentence};
+use pooler_filter::json::Value;
 use pooler_filter::{Catalog, KeyFacts, ModelFacts, Reject, RejectKind};
+
+use super::patch::filled;
+
+/// The model as the client names it.
+pub(super) fn name(value: Option<Value<'_>>) -> Result<Cow<'_, str>, Reject> {
+    filled(value).ok_or_else(|| Reject::invalid("model is required").at("model"))
+}
 
 /// Finds the model that the client named: as written, else in lower case.
 pub(super) fn find(catalog: &dyn Catalog, key: &KeyFacts, name: &str) -> Result<Arc<ModelFacts>, Reject> {

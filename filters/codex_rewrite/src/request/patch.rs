@@ -48,6 +48,11 @@ pub(super) fn read_open<'a, const N: usize>(
     Ok((found, unlisted))
 }
 
+/// Reads the members on the list, each at most once, whatever else is there. None when it is no object or has one of them twice.
+pub(super) fn read_some<'a, const N: usize>(object: Value<'a>, names: &[&str; N]) -> Option<[Option<Value<'a>>; N]> {
+    Some(scan(object, names, |_, _| Ok(())).ok()?.map(given))
+}
+
 fn scan<'a, const N: usize>(
     object: Value<'a>,
     names: &[&str; N],

@@ -5,20 +5,25 @@ use std::sync::Arc;
 use pooler_filter::json::{Json, JsonObject, Value};
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts, upstream_request, write};
 use pooler_filter::{
-    Exchange, FilterContext, FilterFactory, Intent, KeyFacts, ModelFacts, Principal, Reject, UpstreamRequest,
+    Exchange, FilterContext, FilterFactory, Intent, KeyFacts, ModelFacts, Operation, Principal, Reject, Route, Surface,
+    UpstreamRequest,
 };
 use pooler_filter_codex_rewrite::{CodexRewrite, Config};
+
+const RESPONSES: Route =
+    Route { name: "POST /v1/responses", operation: Operation::Responses, surface: Surface::V1, images: false };
 
 /// What the tests may change before a request is sent.
 pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) key: KeyFacts,
+    pub(crate) route: Route,
     pub(crate) ports: Arc<FakePorts>,
 }
 
 impl Gateway {
     pub(crate) fn new() -> Self {
-        Self { config: Config::default(), key: key_facts(), ports: FakePorts::new() }
+        Self { config: Config::default(), key: key_facts(), route: RESPONSES, ports: FakePorts::new() }
     }
 
     /// One more model.
@@ -32,6 +37,7 @@ impl Gateway {
         let context = FilterContext::new(&ports, &CodexRewrite::CONTRACT);
         let filter = CodexRewrite::build(self.config.clone(), &context).expect("the configuration is valid");
         let mut cx = ExchangeBuilder::responses()
+            .route(self.route)
             .header("cookie", "c")
             .header("user-agent", "client/1")
             .header("x-codex-turn-metadata", "{}")

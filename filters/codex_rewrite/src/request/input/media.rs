@@ -18,15 +18,12 @@ impl<'a> Walk<'a> {
         let [_, url, file, detail, breakpoint] = read(part, &NAMES).map_err(|_| part_not_translatable())?;
         check_breakpoint(breakpoint)?;
         self.found.image = true;
-        let taken = match given(url) {
-            Some(url) => url.as_str().is_some_and(|url| is_image_url(&url)),
-            None => filled(given(file)).is_some(),
-        };
-        if !taken {
-            self.refuse_media(
-                "unsupported_input_image_format",
-                "input_image must be an https URL, a base64 data URL of a gif, jpeg, png or webp image, or a file_id",
-            );
+        match given(url) {
+            Some(url) => self.media = self.media.take().or_else(|| image_fault(url)),
+            None if filled(given(file)).is_none() => {
+                self.media.get_or_insert_with(no_image);
+            }
+            None => {}
         }
         let mut patch = Patch::new(part);
         for member in [url, file, detail] {
@@ -47,13 +44,8 @@ impl<'a> Walk<'a> {
         if filled(given(file)).is_some() {
             let reject = Reject::new(RejectKind::NotFound, "file_not_found", "file was not found").at("file_id");
             self.media.get_or_insert(reject);
-        } else if !given(data).and_then(|data| data.as_str()).is_some_and(|data| is_data(&data, &FILES))
-            || given(url).is_some()
-        {
-            self.refuse_media(
-                "unsupported_input_file_format",
-                "input_file.file_data must be a base64 data URL of application/pdf or text/plain",
-            );
+        } else if self.media.is_none() {
+            self.media = if given(url).is_some() { Some(no_file()) } else { file_fault(given(data)) };
         }
         let mut patch = Patch::new(part);
         for member in [data, name, file, detail, url] {
@@ -63,10 +55,28 @@ impl<'a> Walk<'a> {
         parts.keep_or_put(part, patch.finish());
         Ok(())
     }
+}
 
-    fn refuse_media(&mut self, code: &'static str, message: &'static str) {
-        self.media.get_or_insert_with(|| Reject::new(RejectKind::Invalid, code, message).at(PARAM));
-    }
+/// What is wrong with the URL of an image, if anything is.
+pub(in super::super) fn image_fault(url: Value<'_>) -> Option<Reject> {
+    let taken = url.as_str().is_some_and(|url| is_image_url(&url));
+    (!taken).then(no_image)
+}
+
+/// What is wrong with the data of a file, if anything is.
+pub(in super::super) fn file_fault(data: Option<Value<'_>>) -> Option<Reject> {
+    let taken = data.and_then(|data| data.as_str()).is_some_and(|data| is_data(&data, &FILES));
+    (!taken).then(no_file)
+}
+
+fn no_image() -> Reject {
+    let message = "input_image must be an https URL, a base64 data URL of a gif, jpeg, png or webp image, or a file_id";
+    Reject::new(RejectKind::Invalid, "unsupported_input_image_format", message).at(PARAM)
+}
+
+fn no_file() -> Reject {
+    let message = "input_file.file_data must be a base64 data URL of application/pdf or text/plain";
+    Reject::new(RejectKind::Invalid, "unsupported_input_file_format", message).at(PARAM)
 }
 
 /// Whether the upstream takes an image from this URL.

@@ -1,0 +1,61 @@
+//! What the checks of a request read: the members by their names in a request for a response, and the conversation in the form it came.
+
+use pooler_filter::Reject;
+use pooler_filter::json::{JsonObject, Value};
+
+use super::chat;
+use super::fields::{Field, Members};
+use super::input::Input;
+
+/// A request as the checks read it.
+pub(super) struct Source<'a> {
+    pub(super) members: Members<'a>,
+    pub(super) conversation: Conversation<'a>,
+    pub(super) refused: Refused,
+}
+
+impl<'a> Source<'a> {
+    /// A body that is a request for a response.
+    pub(super) fn responses(body: &'a JsonObject) -> Self {
+        let members = Members::of(body);
+        let conversation = Conversation::Input(members.get(Field::Input));
+        Self { members, conversation, refused: Refused::default() }
+    }
+}
+
+/// Where the conversation stands.
+pub(super) enum Conversation<'a> {
+    /// In `input`.
+    Input(Option<Value<'a>>),
+    /// In the `messages` of a chat.
+    Messages(Option<Value<'a>>),
+}
+
+impl<'a> Conversation<'a> {
+    /// Checks and rewrites it. `continued`: the request names the response that it continues.
+    pub(super) fn read(self, continued: bool) -> Result<Input<'a>, Reject> {
+        match self {
+            Self::Input(value) => Input::of(value, continued),
+            Self::Messages(value) => chat::read_messages(value),
+        }
+    }
+}
+
+/// Members that could not be mapped from another API. Each is refused when its turn comes, so that the first failure wins here too.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Vec<(Field, Reject)>);
+
+impl Refused {
+    /// Notes why the member is refused.
+    pub(super) fn note(&mut self, field: Field, reject: Reject) {
+        self.0.push((field, reject));
+    }
+
+    /// Raises what was noted of the member.
+    pub(super) fn raise(&mut self, field: Field) -> Result<(), Reject> {
+        match self.0.iter().position(|(noted, _)| *noted == field) {
+            Some(at) => Err(self.0.swap_remove(at).1),
+            None => Ok(()),
+        }
+    }
+}
