@@ -75,7 +75,16 @@ impl Filter for CodexRewrite {
             Operation::Chat => request::chat(self, request, cx)?,
             Operation::GenerateImage | Operation::EditImage => request::images(self, request, cx)?,
             Operation::Transcribe => request::transcribe(self, request, cx)?,
-            _ => {}
+            Operation::CreateFile
+            | Operation::ListFiles
+            | Operation::GetFile
+            | Operation::FileContent
+            | Operation::DeleteFile
+            | Operation::ListModels
+            | Operation::GetModel
+            | Operation::Usage
+            | Operation::Unsupported
+            | _ => {}
         }
         Ok(Flow::Continue)
     }
@@ -88,7 +97,16 @@ impl Filter for CodexRewrite {
             Operation::Chat => Some(response::chat(clock(), head, cx)?),
             Operation::GenerateImage | Operation::EditImage => Some(response::images(clock(), head, cx)?),
             Operation::Transcribe => Some(response::transcribe(head, cx)?),
-            _ => None,
+            Operation::CreateFile
+            | Operation::ListFiles
+            | Operation::GetFile
+            | Operation::FileContent
+            | Operation::DeleteFile
+            | Operation::ListModels
+            | Operation::GetModel
+            | Operation::Usage
+            | Operation::Unsupported
+            | _ => None,
         })
     }
 }
