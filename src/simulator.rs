@@ -1,7 +1,8 @@
 //! The Codex backend as a simulator, for demos and tests: as strict as the real one is known to be.
 //!
 //! It serves `POST /backend-api/codex/responses` (server-sent events), `GET /backend-api/codex/models`,
-//! `GET /backend-api/wham/usage` and `POST /oauth/token` on one plain HTTP/1.1 listener. Its accounts, their tokens and
+//! `GET /backend-api/wham/usage`, `POST /backend-api/files` and `POST /oauth/token` on one plain HTTP/1.1 listener, and takes
+//! the bytes of files on another. Its accounts, their tokens and
 //! every signature come from a 32-byte seed, so that a second start on the same seed honours the tokens of the first;
 //! everything else is in memory. The answers are chosen by a hash of the request: the same request gets the same words.
 //! A turn may name the last responses of its own account as `previous_response_id` when it hands in outputs of tools, which
@@ -18,6 +19,7 @@
 //! | `POST /faults` | injects faults: one order or a list, see below; answers `{"ids":[..]}` |
 //! | `GET /faults` | faults in force, with hits and what is left of their counts |
 //! | `DELETE /faults`, `DELETE /faults/{id}` | clears all, or one |
+//! | `GET /files` | the files ([`FileSeen`]): sizes, hashes, how far they are; never names or bytes |
 //! | `GET /requests`, `DELETE /requests` | the record ([`Recorded`]) as `{"requests":[..]}`; forgets it |
 //! | `POST /accounts/{name}/expire` | refuses the access tokens given out so far (401); refresh works |
 //! | `POST /accounts/{name}/revoke` | ends all logins so far: 401, and refresh is refused |
@@ -44,6 +46,8 @@
 //!  {"fault": {"kind": "pace", "pause_ms": 20}},
 //!  {"fault": {"kind": "events", "count": 200}},
 //!  {"fault": {"kind": "extra_headers", "headers": {"x-models-etag": "other"}}},
+//!  {"fault": {"kind": "file_retries", "polls": 3}},
+//!  {"fault": {"kind": "file_status", "status": "error", "message": ".."}},
 //!  {"fault": {"kind": "refresh_fails", "code": "refresh_token_expired"}},
 //!  {"fault": {"kind": "script", "steps": [{"status": 200}, {"header": ["x-test", "1"]}, {"send": "data: {}\n\n"},
 //!             {"wait_ms": 50}, "cut"]}}]
@@ -65,6 +69,7 @@ mod dice;
 mod envelope;
 mod events;
 mod faults;
+mod files;
 mod given;
 mod head_faults;
 mod lineage;
@@ -96,6 +101,7 @@ use tokio::task::JoinHandle;
 
 pub use accounts::{Account, Tokens};
 pub use faults::{Fault, FaultBody, FaultId, FaultSpec, Preset, ScriptStep, TerminalKind, Who};
+pub use files::FileSeen;
 pub use record::{Ended, Recorded};
 use server::Surface;
 use state::State;
@@ -106,6 +112,8 @@ use tokens::Mint;
 pub struct SimulatorConfig {
     /// Address of the backend; port 0 takes any.
     pub listen: SocketAddr,
+    /// Address of the storage that files are uploaded to; any port at the address of the backend without one.
+    pub uploads: Option<SocketAddr>,
     /// Address of the control endpoint, which has to be a loopback one.
     pub control: Option<SocketAddr>,
     /// Number of accounts.
@@ -127,6 +135,7 @@ impl Default for SimulatorConfig {
     fn default() -> SimulatorConfig {
         SimulatorConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            uploads: None,
             control: None,
             accounts: 3,
             plans: ["pro", "plus", "team"].map(str::to_owned).to_vec(),
@@ -143,6 +152,7 @@ impl Default for SimulatorConfig {
 pub struct Simulator {
     state: Arc<State>,
     address: SocketAddr,
+    uploads: SocketAddr,
     control: Option<SocketAddr>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -157,18 +167,30 @@ impl Simulator {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the control endpoint is for loopback only"));
         }
         let backend = server::bind(config.listen)?;
+        let uploads = server::bind(config.uploads.unwrap_or(SocketAddr::new(config.listen.ip(), 0)))?;
         let control = config.control.map(server::bind).transpose()?;
-        let address = backend.local_addr()?;
+        let (address, upload_address) = (backend.local_addr()?, uploads.local_addr()?);
         let control_address = control.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
-        let state = Arc::new(new_state(&config));
-        let mut tasks = vec![tokio::spawn(server::run(backend, Arc::clone(&state), Surface::Backend))];
-        tasks.extend(control.map(|one| tokio::spawn(server::run(one, Arc::clone(&state), Surface::Control))));
-        Ok(Simulator { state, address, control: control_address, tasks })
+        let state = Arc::new(new_state(&config, origin_of(upload_address)));
+        let run = |listener, surface| tokio::spawn(server::run(listener, Arc::clone(&state), surface));
+        let mut tasks = vec![run(backend, Surface::Backend), run(uploads, Surface::Uploads)];
+        tasks.extend(control.map(|one| run(one, Surface::Control)));
+        Ok(Simulator { state, address, uploads: upload_address, control: control_address, tasks })
     }
 
     /// Base of `/backend-api` and `/oauth`, such as `http://127.0.0.1:4321`.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        origin_of(self.address)
+    }
+
+    /// Origin of the URLs that files are uploaded to: another port of the same machine.
+    pub fn upload_origin(&self) -> String {
+        origin_of(self.uploads)
+    }
+
+    /// What is known of the last some thousand files, oldest first.
+    pub fn files(&self) -> Vec<FileSeen> {
+        self.state.files.all()
     }
 
     /// Where the backend listens.
@@ -288,10 +310,17 @@ fn accounts_of(config: &SimulatorConfig, mint: &Arc<Mint>) -> Vec<Account> {
     (0..config.accounts).map(|index| Account::derive(index, plan(index), config.access_token_lifetime, mint)).collect()
 }
 
-fn new_state(config: &SimulatorConfig) -> State {
+fn origin_of(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn new_state(config: &SimulatorConfig, upload_origin: String) -> State {
     let mint = Arc::new(Mint::new(config.seed));
     let accounts = accounts_of(config, &mint);
-    State::new(Arc::clone(&mint), accounts, config.record_bodies, config.revoke_on_replay)
+    let state = State::new(mint, accounts, upload_origin);
+    state.record_bodies.store(config.record_bodies, Ordering::Relaxed);
+    state.revoke_on_replay.store(config.revoke_on_replay, Ordering::Relaxed);
+    state
 }
 
 #[cfg(test)]

@@ -104,6 +104,9 @@ pub struct SimulateArgs {
     /// Address of the simulated upstream; port 0: any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4100")]
     pub listen: SocketAddr,
+    /// Address of the storage that files are uploaded to; without it any port at the address of the upstream
+    #[arg(long, value_name = "ADDRESS")]
+    pub uploads: Option<SocketAddr>,
     /// Address of the control endpoint, on loopback; without it there is none
     #[arg(long, value_name = "ADDRESS", value_parser = super::values::loopback)]
     pub control: Option<SocketAddr>,

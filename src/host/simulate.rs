@@ -13,6 +13,7 @@ pub(super) fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Failur
     let mut signals = super::signals::Signals::listen(&runtime);
     let config = SimulatorConfig {
         listen: args.listen,
+        uploads: args.uploads,
         control: args.control,
         accounts: usize::from(args.accounts),
         seed,
@@ -20,6 +21,7 @@ pub(super) fn run(args: &SimulateArgs, out: &mut dyn Write) -> Result<(), Failur
     };
     let simulator = runtime.block_on(Simulator::start(config))?;
     writeln!(out, "simulated upstream on {}", simulator.origin())?;
+    writeln!(out, "file uploads on {}", simulator.upload_origin())?;
     if let Some(control) = simulator.control_url() {
         writeln!(out, "control on {control}")?;
         writeln!(out, "log in: curl -X POST {control}/accounts/0/login > auth.json")?;

@@ -3,6 +3,7 @@
 mod input;
 mod params;
 mod previous;
+mod references;
 mod strict;
 mod tools;
 
@@ -26,19 +27,21 @@ pub(super) struct Turn {
 }
 
 /// Checks a body for `account_id` in the order of the backend: parameters, model, input, tools, formats. Whether the
-/// model exists for the account is the caller's to say, and so is what its earlier responses called.
+/// model exists for the account is the caller's to say, and so are what its earlier responses called and its files.
 pub(super) fn turn(
     body: Map<String, Value>,
     account_id: &str,
     mint: &Mint,
     knows_model: impl Fn(&str) -> bool,
     recall: impl Fn(&str) -> Option<Vec<Called>>,
+    has_file: impl Fn(&str) -> bool,
 ) -> Result<Turn, Refusal> {
     params::check(&body)?;
     params::model(&body, knows_model)?;
     let items = input::items(&body)?;
     let earlier = previous::calls(&body, items, recall)?;
     input::check(items, &earlier, account_id, mint)?;
+    references::check(items, has_file)?;
     let tools = tools::declared(&body, items)?;
     let choice = tools::choice(&body, &tools)?;
     params::formats(&body)?;
@@ -79,19 +82,25 @@ fn absent_or(value: Option<&Value>, test: impl Fn(&Value) -> bool) -> bool {
 }
 
 /// The refusal of a value of the wrong type.
-fn wrong_type(param: &str, expected: &str) -> Refusal {
+pub(super) fn wrong_type(param: &str, expected: &str) -> Refusal {
     let message = format!("Invalid type for '{param}': expected {expected}.");
     Refusal::invalid("invalid_type", Some("invalid_type"), param.to_owned(), message)
 }
 
 /// The refusal of a value outside a list.
-fn wrong_value(param: &str, got: &str, allowed: &[&str]) -> Refusal {
+pub(super) fn wrong_value(param: &str, got: &str, allowed: &[&str]) -> Refusal {
     let message = format!("Invalid value: '{got}'. Supported values are: '{}'.", allowed.join("', '"));
     Refusal::invalid("invalid_value", Some("invalid_value"), param.to_owned(), message)
 }
 
 /// The refusal of a member that has to be there.
-fn missing(param: &str) -> Refusal {
+pub(super) fn missing(param: &str) -> Refusal {
     let message = format!("Missing required parameter: '{param}'.");
     Refusal::invalid("missing_parameter", Some("missing_required_parameter"), param.to_owned(), message)
+}
+
+/// The refusal of a member that nobody knows.
+pub(super) fn unknown(name: &str) -> Refusal {
+    let message = format!("Unknown parameter: '{name}'.");
+    Refusal::invalid("unknown_parameter", Some("unknown_parameter"), name.to_owned(), message)
 }

@@ -7,7 +7,9 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use serde_json::{Value, json};
 
+use super::accounts::Account;
 use super::faults::{FaultId, Who};
+use super::files::FileSeen;
 use super::state::State;
 
 const CAP: usize = 8 << 20;
@@ -40,6 +42,7 @@ fn from_a_browser(headers: &HeaderMap) -> bool {
 fn route(state: &State, method: &Method, path: &[&str], body: &[u8]) -> Answer {
     match (method.as_str(), path) {
         ("GET", ["state"]) => (200, overview(state)),
+        ("GET", ["files"]) => (200, json!({"files": files(state)})),
         ("GET", ["requests"]) => (200, json!({"requests": state.recorder.all()})),
         ("DELETE", ["requests"]) => {
             state.recorder.forget();
@@ -104,7 +107,21 @@ fn overview(state: &State) -> Value {
             })
         })
         .collect();
-    json!({"accounts": accounts, "faults": faults(state), "in_flight": *state.in_flight.borrow()})
+    json!({
+        "accounts": accounts, "faults": faults(state), "in_flight": *state.in_flight.borrow(),
+        "upload_origin": state.upload_origin,
+    })
+}
+
+fn files(state: &State) -> Vec<Value> {
+    let label = |index: usize| state.accounts.get(index).map(Account::label);
+    let show = |file: FileSeen| {
+        json!({
+            "id": file.id, "account": label(file.account), "size": file.size, "uploaded": file.uploaded,
+            "sha256": file.sha256, "mime_type": file.mime_type, "polls": file.polls, "ready": file.ready,
+        })
+    };
+    state.files.all().into_iter().map(show).collect()
 }
 
 fn faults(state: &State) -> Vec<Value> {

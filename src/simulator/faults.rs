@@ -202,6 +202,15 @@ pub enum Fault {
     Pace(Duration),
     /// The text comes in exactly this many deltas, as far as it has characters; plain text is made as long as that needs.
     Events(usize),
+    /// A file is not ready for this many questions about it, 1 without the fault.
+    FileRetries(u32),
+    /// A file that is asked about has this status.
+    FileStatus {
+        /// Such as `error`; `success` without a `download_url` is one of them.
+        status: String,
+        /// Its `error_message`.
+        message: Option<String>,
+    },
     /// Refresh is refused with this code; the token stays usable.
     RefreshFails {
         /// Such as `refresh_token_expired`, `invalid_grant`.
@@ -220,6 +229,8 @@ pub(super) enum Class {
     Head,
     /// Shapes a responses stream.
     Stream,
+    /// Belongs to the end of an upload.
+    File,
     /// Belongs to token refresh.
     Refresh,
 }
@@ -252,6 +263,7 @@ impl Fault {
             | Fault::HangUp { .. }
             | Fault::SlowFirstByte(_)
             | Fault::ExtraHeaders(_) => Class::Head,
+            Fault::FileRetries(_) | Fault::FileStatus { .. } => Class::File,
             Fault::RefreshFails { .. } | Fault::Refresh500 | Fault::RefreshCut => Class::Refresh,
             Fault::SilentAfterHeaders(_)
             | Fault::Stall { .. }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 const KEPT: usize = 8_192;
-const HIDDEN: &str = "[present]";
+pub(super) const HIDDEN: &str = "[present]";
 
 /// One request as it arrived, and what became of it.
 #[derive(Debug, Clone, Serialize)]
@@ -22,7 +22,7 @@ pub struct Recorded {
     pub method: String,
     /// Path without the query.
     pub path: String,
-    /// The query, if there was one.
+    /// The query, if there was one; that of an upload, which is a credential, reads `[present]`.
     pub query: Option<String>,
     /// Label of the account the credentials belong to.
     pub account: Option<String>,
@@ -152,7 +152,7 @@ fn visible(headers: &HeaderMap) -> BTreeMap<String, String> {
 }
 
 fn is_open(name: &str) -> bool {
-    const OPEN: [&str; 19] = [
+    const OPEN: [&str; 20] = [
         "accept",
         "accept-encoding",
         "chatgpt-account-id",
@@ -172,6 +172,7 @@ fn is_open(name: &str) -> bool {
         "user-agent",
         "version",
         "x-client-request-id",
+        "x-ms-blob-type",
     ];
     let family = ["x-codex-", "x-openai-", "x-responsesapi-"].iter().any(|prefix| name.starts_with(prefix));
     OPEN.contains(&name) || (family && name != "x-codex-turn-metadata")

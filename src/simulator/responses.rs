@@ -28,7 +28,7 @@ const TURN_STATE: &str = "x-codex-turn-state";
 pub(super) async fn serve(call: &Call<'_>, incoming: Incoming, flight: &mut InFlight) -> Result<Reply, Refusal> {
     // The body first: a refusal must not close the connection on a client that is still sending.
     let wire = body::read(incoming).await?;
-    call.state.recorder.edit(call.record, |recorded| recorded.body_bytes = wire.len());
+    call.received(wire.len());
     let account = bearer::account(call.state, &call.parts.headers)?;
     call.belongs_to(account);
     flight.count();
@@ -53,12 +53,11 @@ pub(super) async fn serve(call: &Call<'_>, incoming: Incoming, flight: &mut InFl
 
 fn understand(call: &Call<'_>, account: &Account, wire: &Bytes) -> Result<Turn, Refusal> {
     let object = body::object(&call.parts.headers, wire)?;
-    if call.state.record_bodies.load(std::sync::atomic::Ordering::Relaxed) {
-        call.state.recorder.edit(call.record, |recorded| recorded.body = Some(Value::Object(object.clone())));
-    }
+    call.keep(&object);
     let knows = |slug: &str| call.state.catalog.find(slug, account.plan()).is_some();
     let recall = |id: &str| call.state.given.calls(account.index(), id);
-    check::turn(object, account.id(), &call.state.mint, knows, recall)
+    let has_file = |id: &str| call.state.files.usable(account.index(), id);
+    check::turn(object, account.id(), &call.state.mint, knows, recall, has_file)
 }
 
 /// A turn state for the first request of a turn; that of another account is refused.

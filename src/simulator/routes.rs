@@ -2,20 +2,24 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
+use serde_json::{Map, Value};
 
 use super::accounts::Account;
 use super::bearer;
 use super::faults::{Fault, Route};
+use super::files;
 use super::head_faults;
 use super::oauth;
 use super::record::Ended;
 use super::refusal::Refusal;
 use super::reply::{Payload, Player, Reply};
 use super::responses;
+use super::server::Surface;
 use super::state::{InFlight, State};
 use super::usage_page;
 use super::wire::Line;
@@ -24,6 +28,7 @@ const RESPONSES: &str = "/backend-api/codex/responses";
 const MODELS: &str = "/backend-api/codex/models";
 const USAGE: &str = "/backend-api/wham/usage";
 const TOKEN: &str = "/oauth/token";
+const FILES: &str = "/backend-api/files";
 
 /// What a handler works with.
 #[derive(Debug)]
@@ -46,6 +51,18 @@ impl Call<'_> {
         });
     }
 
+    /// Notes the size of the body as it came.
+    pub(super) fn received(&self, bytes: usize) {
+        self.state.recorder.edit(self.record, |recorded| recorded.body_bytes = bytes);
+    }
+
+    /// Keeps the body in the record, if bodies are kept.
+    pub(super) fn keep(&self, object: &Map<String, Value>) {
+        if self.state.record_bodies.load(Ordering::Relaxed) {
+            self.state.recorder.edit(self.record, |recorded| recorded.body = Some(Value::Object(object.clone())));
+        }
+    }
+
     /// The faults that hit this request now.
     pub(super) fn faults(&self, account: Option<&Account>, route: Route) -> Vec<Fault> {
         self.state.board.take(account.map(Account::index), route, self.parts.uri.path())
@@ -56,13 +73,17 @@ impl Call<'_> {
 pub(super) async fn serve(
     state: Arc<State>,
     line: Arc<Line>,
+    surface: Surface,
     request: Request<Incoming>,
 ) -> Result<Response<Player>, io::Error> {
     let (parts, body) = request.into_parts();
     let record = state.recorder.open(&parts);
     let mut flight = InFlight::new(&state, record);
     let call = Call { state: &state, parts: &parts, record };
-    let reply = route(&call, body, &mut flight).await;
+    let reply = match surface {
+        Surface::Uploads => files::upload(&call, body).await.unwrap_or_else(Reply::from),
+        Surface::Backend | Surface::Control => route(&call, body, &mut flight).await,
+    };
     if let Some(how) = reply.hang_up {
         flight.end(Ended::Broken);
         if how.reset {
@@ -78,13 +99,21 @@ pub(super) async fn serve(
 }
 
 async fn route(call: &Call<'_>, body: Incoming, flight: &mut InFlight) -> Reply {
+    let finalized = call.parts.uri.path().strip_prefix(FILES).and_then(|rest| rest.strip_suffix("/uploaded"));
+    if let Some(id) = finalized.and_then(|rest| rest.strip_prefix('/')).filter(|id| !id.contains('/')) {
+        let answer = match call.parts.method {
+            Method::POST => files::uploaded(call, id, body).await,
+            _ => Err(method_not_allowed()),
+        };
+        return answer.unwrap_or_else(Reply::from);
+    }
     let answer = match (&call.parts.method, call.parts.uri.path()) {
         (&Method::POST, RESPONSES) => responses::serve(call, body, flight).await,
         (&Method::GET, MODELS) => models(call).await,
         (&Method::GET, USAGE) => usage(call).await,
         (&Method::POST, TOKEN) => oauth::serve(call, body).await,
-        (_, RESPONSES | TOKEN) => Err(method_not_allowed()),
-        (_, MODELS | USAGE) => Err(method_not_allowed()),
+        (&Method::POST, FILES) => files::create(call, body).await,
+        (_, RESPONSES | TOKEN | FILES | MODELS | USAGE) => Err(method_not_allowed()),
         _ => Err(Refusal::detail(404, "unknown_path", "Not Found")),
     };
     answer.unwrap_or_else(Reply::from)

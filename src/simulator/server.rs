@@ -18,11 +18,13 @@ use super::wire::{Line, Wire};
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// Which of the two surfaces a listener serves.
+/// Which of the surfaces a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Surface {
     /// The simulated provider.
     Backend,
+    /// The storage that upload URLs point to.
+    Uploads,
     /// The control endpoint.
     Control,
 }
@@ -51,8 +53,8 @@ async fn connection(stream: TcpStream, state: Arc<State>, surface: Surface) {
     let io = TokioIo::new(Wire::new(stream, Arc::clone(&line)));
     // A connection that a fault or the client ended is no event here: the record says how it ended.
     let _ = match surface {
-        Surface::Backend => {
-            let service = service_fn(|request| routes::serve(Arc::clone(&state), Arc::clone(&line), request));
+        Surface::Backend | Surface::Uploads => {
+            let service = service_fn(|request| routes::serve(Arc::clone(&state), Arc::clone(&line), surface, request));
             http1::Builder::new().serve_connection(io, service).await
         }
         Surface::Control => {

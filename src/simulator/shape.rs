@@ -98,6 +98,8 @@ impl Shape {
             | Fault::HangUp { .. }
             | Fault::SlowFirstByte(_)
             | Fault::ExtraHeaders(_)
+            | Fault::FileRetries(_)
+            | Fault::FileStatus { .. }
             | Fault::RefreshFails { .. }
             | Fault::Refresh500
             | Fault::RefreshCut => {}

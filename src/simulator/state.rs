@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::accounts::Account;
 use super::catalog::Catalog;
 use super::faults::Board;
+use super::files::Files;
 use super::given::Given;
 use super::lineage::Lineage;
 use super::meter::Meter;
@@ -25,6 +26,9 @@ pub(super) struct State {
     pub(super) meters: Vec<Mutex<Meter>>,
     pub(super) prefixes: Prefixes,
     pub(super) given: Given,
+    pub(super) files: Files,
+    /// Where files are uploaded to.
+    pub(super) upload_origin: String,
     pub(super) catalog: Catalog,
     pub(super) board: Board,
     pub(super) recorder: Recorder,
@@ -35,17 +39,19 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(mint: Arc<Mint>, accounts: Vec<Account>, record_bodies: bool, revoke_on_replay: bool) -> State {
+    pub(super) fn new(mint: Arc<Mint>, accounts: Vec<Account>, upload_origin: String) -> State {
         State {
             lineages: accounts.iter().map(|_| Mutex::default()).collect(),
             meters: accounts.iter().map(|_| Mutex::new(Meter::new())).collect(),
             prefixes: Prefixes::default(),
             given: Given::default(),
+            files: Files::default(),
+            upload_origin,
             catalog: Catalog::new(),
             board: Board::default(),
             recorder: Recorder::new(),
-            record_bodies: AtomicBool::new(record_bodies),
-            revoke_on_replay: AtomicBool::new(revoke_on_replay),
+            record_bodies: AtomicBool::new(false),
+            revoke_on_replay: AtomicBool::new(true),
             in_flight: watch::Sender::new(0),
             serial: AtomicU64::new(0),
             mint,

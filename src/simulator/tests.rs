@@ -3,6 +3,7 @@
 mod client;
 mod control;
 mod faults;
+mod files;
 mod oauth;
 mod refusals;
 mod schemas;

@@ -69,10 +69,12 @@ fn the_host_runs_what_is_no_administration() {
     let demo = DemoArgs { port: 0, data: "d".into(), accounts: 1, env: Some("e".into()), upstream };
     assert_eq!(recorded(&args).1, [format!("{demo:?}")]);
 
-    let args = ["simulate", "--listen", "127.0.0.1:0", "--control", "[::1]:0", "--accounts", "9", "--seed-file", "s"];
+    let addresses = ["simulate", "--listen", "127.0.0.1:0", "--uploads", "127.0.0.1:7", "--control", "[::1]:0"];
+    let args = [&addresses[..], &["--accounts", "9", "--seed-file", "s"]].concat();
     let (ran, calls) = recorded(&args);
     let simulate = SimulateArgs {
         listen: "127.0.0.1:0".parse().unwrap(),
+        uploads: Some("127.0.0.1:7".parse().unwrap()),
         control: Some("[::1]:0".parse().unwrap()),
         accounts: 9,
         seed_file: Some("s".into()),

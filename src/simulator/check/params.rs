@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::refusal::Refusal;
-use super::{absent_or, missing, strict, wrong_type, wrong_value};
+use super::{absent_or, missing, strict, unknown, wrong_type, wrong_value};
 
 /// Refused by the backend with `Unsupported parameter: <name>`, whatever their value. The last one exists on a websocket
 /// only: over HTTP a gateway has to leave it out.
@@ -173,9 +173,4 @@ fn one_of(param: &str, value: Option<&Value>, allowed: &[&str]) -> Result<(), Re
         Some(text) => Err(wrong_value(param, text, allowed)),
         None => Err(wrong_type(param, "a string")),
     }
-}
-
-fn unknown(name: &str) -> Refusal {
-    let message = format!("Unknown parameter: '{name}'.");
-    Refusal::invalid("unknown_parameter", Some("unknown_parameter"), name.to_owned(), message)
 }

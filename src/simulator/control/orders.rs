@@ -102,6 +102,13 @@ enum Kind {
     Events {
         count: usize,
     },
+    FileRetries {
+        polls: u32,
+    },
+    FileStatus {
+        status: String,
+        message: Option<String>,
+    },
     RefreshFails {
         code: String,
     },
@@ -220,6 +227,8 @@ impl From<Kind> for Fault {
             Kind::CrLf => Fault::CrLf,
             Kind::Pace { pause_ms } => Fault::Pace(ms(pause_ms)),
             Kind::Events { count } => Fault::Events(count),
+            Kind::FileRetries { polls } => Fault::FileRetries(polls),
+            Kind::FileStatus { status, message } => Fault::FileStatus { status, message },
             Kind::RefreshFails { code } => Fault::RefreshFails { code },
             Kind::Refresh500 => Fault::Refresh500,
             Kind::RefreshCut => Fault::RefreshCut,

@@ -12,6 +12,8 @@ pub(in crate::simulator) enum Route {
     Responses,
     /// `POST /oauth/token`.
     Token,
+    /// `POST /backend-api/files/{id}/uploaded`.
+    Finalize,
     /// Anything else.
     Other,
 }
@@ -81,6 +83,7 @@ impl Active {
         let place = match self.spec.fault.class() {
             Class::Refresh => route == Route::Token,
             Class::Stream => route == Route::Responses,
+            Class::File => route == Route::Finalize,
             Class::Head => match &self.spec.path {
                 Some(prefix) => path.starts_with(prefix.as_str()),
                 None => route == Route::Responses,
