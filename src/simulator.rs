@@ -1,8 +1,8 @@
 //! The Codex backend as a simulator, for demos and tests: as strict as the real one is known to be.
 //!
 //! It serves `POST /backend-api/codex/responses` (server-sent events), `GET /backend-api/codex/models`,
-//! `GET /backend-api/wham/usage`, `POST /backend-api/files` and `POST /oauth/token` on one plain HTTP/1.1 listener, and takes
-//! the bytes of files on another. Its accounts, their tokens and
+//! `GET /backend-api/wham/usage`, `POST /oauth/token` and the operations around them (compaction, files, transcription,
+//! images) on one plain HTTP/1.1 listener, and takes the bytes of files on another. Its accounts, their tokens and
 //! every signature come from a 32-byte seed, so that a second start on the same seed honours the tokens of the first;
 //! everything else is in memory. The answers are chosen by a hash of the request: the same request gets the same words.
 //! A turn may name the last responses of its own account as `previous_response_id` when it hands in outputs of tools, which
@@ -24,6 +24,7 @@
 //! | `POST /accounts/{name}/expire` | refuses the access tokens given out so far (401); refresh works |
 //! | `POST /accounts/{name}/revoke` | ends all logins so far: 401, and refresh is refused |
 //! | `POST /accounts/{name}/login` | answers Codex's `auth.json` of a new login |
+//! | `POST /accounts/{name}/models` | `{"without":["gpt-5.5"]}`: models that the account lacks from now on; `[]` gives all back |
 //! | `POST /accounts/{name}/quota` | `{"primary":100,"secondary":5}`: percent used from now on; 100 refuses requests with 429 |
 //!
 //! An order is `{"fault": FAULT, "account"?: name, "times"?: n, "path"?: "/prefix"}`: without an account for all of them,
@@ -46,6 +47,8 @@
 //!  {"fault": {"kind": "pace", "pause_ms": 20}},
 //!  {"fault": {"kind": "events", "count": 200}},
 //!  {"fault": {"kind": "extra_headers", "headers": {"x-models-etag": "other"}}},
+//!  {"fault": {"kind": "answer", "with": "parallel_calls"}},
+//!  {"fault": {"kind": "image_failed", "type": "invalid_request_error", "code": "moderation_blocked", "message": ".."}},
 //!  {"fault": {"kind": "file_retries", "polls": 3}},
 //!  {"fault": {"kind": "file_status", "status": "error", "message": ".."}},
 //!  {"fault": {"kind": "refresh_fails", "code": "refresh_token_expired"}},
@@ -64,17 +67,22 @@ mod body;
 mod catalog;
 mod check;
 mod clock;
+mod compact;
 mod control;
 mod dice;
 mod envelope;
 mod events;
 mod faults;
 mod files;
+mod form;
+mod front;
 mod given;
 mod head_faults;
+mod images;
 mod lineage;
 mod meter;
 mod oauth;
+mod picture;
 mod prefixes;
 mod prose;
 mod record;
@@ -88,8 +96,10 @@ mod shape;
 mod size;
 mod state;
 mod tokens;
+mod transcribe;
 mod usage_page;
 mod wire;
+mod wishes;
 
 use std::io;
 use std::net::SocketAddr;
@@ -106,6 +116,7 @@ pub use record::{Ended, Recorded};
 use server::Surface;
 use state::State;
 use tokens::Mint;
+pub use wishes::Manner;
 
 /// How a simulator is set up.
 #[derive(Debug, Clone)]
@@ -246,6 +257,11 @@ impl Simulator {
     /// Shows these percentages as used from now on; at 100 requests are refused with 429 `usage_limit_reached`.
     pub fn set_quota(&self, account: usize, primary: f64, secondary: f64) {
         self.state.pin_quota(account, primary, secondary);
+    }
+
+    /// Takes these models away from the account, and gives all others of its plan back.
+    pub fn withhold_models(&self, account: usize, slugs: &[&str]) {
+        self.state.withhold_models(account, slugs.iter().map(|slug| (*slug).to_owned()).collect());
     }
 
     /// Switches on or off that JSON bodies are kept in the record.

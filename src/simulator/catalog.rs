@@ -1,5 +1,8 @@
 //! The models and who may use them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -10,6 +13,8 @@ const BIG_PLANS: [&str; 8] = ["pro", "prolite", "promax", "team", "business", "e
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) slug: &'static str,
+    /// It takes its tools in the input.
+    pub(super) lite: bool,
     plans: Plans,
     entry: Value,
 }
@@ -24,8 +29,8 @@ enum Plans {
 #[derive(Debug)]
 pub(super) struct Catalog {
     models: Vec<Model>,
-    all: Page,
-    big: Page,
+    all: Arc<Page>,
+    big: Arc<Page>,
 }
 
 /// What the models endpoint answers.
@@ -67,7 +72,8 @@ impl Catalog {
             facts("codex-auto-review", "Codex Auto Review", "Reviews approvals.", 272_000, true, true, Plans::Big),
         ];
         let models: Vec<Model> = all.iter().enumerate().map(|(at, facts)| Model::new(at, facts)).collect();
-        Catalog { all: Page::new(&models, "free"), big: Page::new(&models, BIG_PLANS[0]), models }
+        let page = |plan| Arc::new(Page::new(&models, plan, &BTreeSet::new()));
+        Catalog { all: page("free"), big: page(BIG_PLANS[0]), models }
     }
 
     /// The model called `slug`, if it exists and `plan` includes it.
@@ -75,15 +81,25 @@ impl Catalog {
         self.models.iter().find(|model| model.slug == slug && model.plans.include(plan))
     }
 
-    /// The models endpoint for a plan.
-    pub(super) fn page(&self, plan: &str) -> &Page {
-        if Plans::Big.include(plan) { &self.big } else { &self.all }
+    /// Whether there is such a model.
+    pub(super) fn knows(&self, slug: &str) -> bool {
+        self.models.iter().any(|model| model.slug == slug)
+    }
+
+    /// The models endpoint for a plan, without the models named.
+    pub(super) fn page(&self, plan: &str, without: &BTreeSet<String>) -> Arc<Page> {
+        match (without.is_empty(), Plans::Big.include(plan)) {
+            (true, true) => Arc::clone(&self.big),
+            (true, false) => Arc::clone(&self.all),
+            (false, _) => Arc::new(Page::new(&self.models, plan, without)),
+        }
     }
 }
 
 impl Page {
-    fn new(models: &[Model], plan: &str) -> Page {
-        let entries: Vec<&Value> = models.iter().filter(|model| model.plans.include(plan)).map(|m| &m.entry).collect();
+    fn new(models: &[Model], plan: &str, without: &BTreeSet<String>) -> Page {
+        let listed = models.iter().filter(|model| model.plans.include(plan) && !without.contains(model.slug));
+        let entries: Vec<&Value> = listed.map(|model| &model.entry).collect();
         let body = Bytes::from(json!({"models": entries}).to_string());
         let etag = format!("W/\"{}\"", hex::encode(&Sha256::digest(&body)[..12]));
         Page { body, etag }
@@ -105,7 +121,11 @@ impl Model {
             Plans::All => ["free", "go", "plus"].into_iter().chain(BIG_PLANS).collect(),
             Plans::Big => BIG_PLANS.to_vec(),
         };
-        Model { slug: facts.slug, plans: facts.plans, entry: entry(at, facts, &plans) }
+        let mut entry = entry(at, facts, &plans);
+        if let (Some(all), Value::Object(more)) = (entry.as_object_mut(), unused()) {
+            all.extend(more);
+        }
+        Model { slug: facts.slug, lite: facts.lite, plans: facts.plans, entry }
     }
 }
 
@@ -119,7 +139,8 @@ fn entry(at: usize, facts: &Facts, plans: &[&str]) -> Value {
             {"effort": "low", "description": "Fast answers with little reasoning"},
             {"effort": "medium", "description": "Balances speed and depth"},
             {"effort": "high", "description": "Thinks longer about hard problems"},
-            {"effort": "xhigh", "description": "As much reasoning as it takes"},
+            {"effort": "xhigh", "description": "Thinks for as long as it takes"},
+            {"effort": "max", "description": "As much reasoning as there is"},
         ],
         "shell_type": "shell_command",
         "visibility": if facts.hidden { "hide" } else { "list" },
@@ -152,5 +173,25 @@ fn entry(at: usize, facts: &Facts, plans: &[&str]) -> Value {
         "additional_speed_tiers": ["fast"],
         "supports_reasoning_summary_parameter": true,
         "supports_reasoning_summaries": true,
+    })
+}
+
+/// Members that say the same of every model.
+fn unused() -> Value {
+    json!({
+        "supports_reasoning_effort_updates": false,
+        "include_skills_usage_instructions": true,
+        "include_apps_usage_instructions": true,
+        "include_plugin_usage_instructions": true,
+        "guardian": null,
+        "node_repl_auto_review_required": false,
+        "node_repl_disabled": false,
+        "requires_sandboxed_review": false,
+        "auto_review_model_override": null,
+        "model_specialty": null,
+        "comp_hash": null,
+        "multi_agent_version": null,
+        "multi_agent_reasoning_effort": null,
+        "supports_experimental_context": false,
     })
 }

@@ -1,6 +1,9 @@
-//! What the backend refuses in a responses request, and the view of the request that the answer is made from.
+//! What the backend refuses in a request, and the view of the request that the answer is made from.
 
+mod hosted;
 mod input;
+mod items;
+mod lite;
 mod params;
 mod previous;
 mod references;
@@ -9,11 +12,23 @@ mod tools;
 
 use serde_json::{Map, Value};
 
-use super::given::Called;
+use super::accounts::Account;
 use super::refusal::Refusal;
-use super::tokens::Mint;
+use super::state::State;
 
+pub(super) use hosted::picture as picture_options;
+pub(super) use lite::HEADER as LITE_HEADER;
+pub(super) use references::unknown as file_not_found;
 pub(super) use tools::{Choice, Tool, ToolKind};
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) state: &'a State,
+    pub(super) account: &'a Account,
+    /// Value of the header that announces the lite form.
+    pub(super) lite: Option<&'a [u8]>,
+}
 
 /// A request that the backend would accept.
 #[derive(Debug)]
@@ -22,30 +37,49 @@ pub(super) struct Turn {
     pub(super) body: Map<String, Value>,
     /// Tools the model may call, namespaces flattened, in order of declaration.
     pub(super) tools: Vec<Tool>,
+    /// Tools that the backend runs or that have items of their own, in order of declaration.
+    hosted: Vec<Value>,
     /// What `tool_choice` asks for.
     pub(super) choice: Choice,
+    /// The input ends with a `compaction_trigger`.
+    pub(super) compacts: bool,
 }
 
-/// Checks a body for `account_id` in the order of the backend: parameters, model, input, tools, formats. Whether the
-/// model exists for the account is the caller's to say, and so are what its earlier responses called and its files.
-pub(super) fn turn(
-    body: Map<String, Value>,
-    account_id: &str,
-    mint: &Mint,
-    knows_model: impl Fn(&str) -> bool,
-    recall: impl Fn(&str) -> Option<Vec<Called>>,
-    has_file: impl Fn(&str) -> bool,
-) -> Result<Turn, Refusal> {
-    params::check(&body)?;
-    params::model(&body, knows_model)?;
+/// Checks a body in the order of the backend: parameters, model, input, tools, formats.
+pub(super) fn turn(body: Map<String, Value>, asker: &Asker<'_>) -> Result<Turn, Refusal> {
+    let compacts = input::ends_in_trigger(&body);
+    params::check(&body, compacts)?;
+    let turn = understood(body, asker, compacts)?;
+    params::formats(&turn.body)?;
+    Ok(turn)
+}
+
+/// Checks the body of a compaction, which has fewer members and no stream.
+pub(super) fn compaction(body: Map<String, Value>, asker: &Asker<'_>) -> Result<Turn, Refusal> {
+    params::check_compaction(&body)?;
+    if let Some(at) = input::items(&body)?.iter().position(|item| item["type"] == input::TRIGGER) {
+        return Err(input::misplaced_trigger(at));
+    }
+    if input::items(&body)?.is_empty() {
+        let message = "Invalid 'input': empty array. Expected at least one item.";
+        return Err(Refusal::invalid("input_empty", Some("empty_array"), "input".to_owned(), message));
+    }
+    let turn = understood(body, asker, true)?;
+    params::formats(&turn.body)?;
+    Ok(turn)
+}
+
+fn understood(body: Map<String, Value>, asker: &Asker<'_>, compacts: bool) -> Result<Turn, Refusal> {
+    let Asker { state, account, lite } = asker;
+    let is_lite = params::model(&body, |slug| state.model(account, slug).map(|model| model.lite))?;
     let items = input::items(&body)?;
-    let earlier = previous::calls(&body, items, recall)?;
-    input::check(items, &earlier, account_id, mint)?;
-    references::check(items, has_file)?;
-    let tools = tools::declared(&body, items)?;
-    let choice = tools::choice(&body, &tools)?;
-    params::formats(&body)?;
-    Ok(Turn { body, tools, choice })
+    lite::check(&body, items, is_lite, *lite)?;
+    let earlier = previous::calls(&body, items, |id| state.given.calls(account.index(), id))?;
+    input::check(items, &earlier, account.id(), &state.mint)?;
+    references::check(items, |id| state.files.usable(account.index(), id))?;
+    let mut declared = tools::declared(&body, items)?;
+    let choice = tools::choice(&body, &mut declared)?;
+    Ok(Turn { tools: declared.callable, hosted: declared.hosted, choice, compacts, body })
 }
 
 impl Turn {
@@ -57,6 +91,11 @@ impl Turn {
     /// The model asked for.
     pub(super) fn model(&self) -> &str {
         self.body.get("model").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Whether the answer is a stream.
+    pub(super) fn streams(&self) -> bool {
+        self.body.get("stream") == Some(&Value::Bool(true))
     }
 
     /// A member of the body; null counts as absent.
@@ -73,6 +112,21 @@ impl Turn {
     pub(super) fn includes(&self, what: &str) -> bool {
         let list = self.get("include").and_then(Value::as_array);
         list.is_some_and(|list| list.iter().any(|one| one.as_str() == Some(what)))
+    }
+
+    /// The declaration of a hosted tool.
+    pub(super) fn hosted(&self, kind: &str) -> Option<&Value> {
+        self.hosted.iter().find(|tool| tool["type"] == kind)
+    }
+
+    /// The types of the hosted tools.
+    pub(super) fn hosted_kinds(&self) -> impl Iterator<Item = &str> {
+        self.hosted.iter().filter_map(|tool| tool["type"].as_str())
+    }
+
+    /// Whether the input has content that only its account can read.
+    pub(super) fn has_sealed(&self) -> bool {
+        self.items().iter().any(|item| item["encrypted_content"].is_string())
     }
 }
 

@@ -82,6 +82,10 @@ fn account(state: &State, name: &str, verb: &str, body: &[u8]) -> Answer {
         "expire" => state.expire(account.index()),
         "revoke" => state.revoke(account.index()),
         "login" => return (200, account.auth_json()),
+        "models" => match orders::models(body, state) {
+            Ok(without) => state.withhold_models(account.index(), without),
+            Err(trouble) => return (400, json!({"error": trouble.to_string()})),
+        },
         "quota" => match orders::quota(body) {
             Ok((primary, secondary)) => state.pin_quota(account.index(), primary, secondary),
             Err(trouble) => return (400, json!({"error": trouble.to_string()})),

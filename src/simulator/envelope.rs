@@ -11,6 +11,8 @@ pub(super) struct Envelope {
     head: String,
     middle: String,
     tail: String,
+    /// `tool_usage` of the finished response.
+    tool_usage: Option<String>,
 }
 
 /// Token counts of one response.
@@ -39,7 +41,13 @@ impl Usage {
         Usage { without_total: true, ..self }
     }
 
-    fn render(&self) -> Value {
+    /// Tokens that the quota pays for.
+    pub(super) fn fresh(&self) -> u64 {
+        self.input - self.cached + self.output
+    }
+
+    /// As JSON.
+    pub(super) fn render(&self) -> Value {
         if self.absent {
             return Value::Null;
         }
@@ -57,8 +65,8 @@ impl Usage {
 }
 
 impl Envelope {
-    /// The object of a turn; `id` is the response id.
-    pub(super) fn new(turn: &Turn, id: &str) -> Envelope {
+    /// The object of a turn; `id` is the response id, `image_gen` what its pictures have used.
+    pub(super) fn new(turn: &Turn, id: &str, image_gen: Option<Value>) -> Envelope {
         let or = |key: &str, default: Value| turn.get(key).cloned().unwrap_or(default);
         let mut text = or("text", json!({}));
         if text["format"].is_null() {
@@ -86,8 +94,9 @@ impl Envelope {
             "top_p": 1.0,
             "truncation": "disabled",
         });
+        let tool_usage = image_gen.map(|usage| inside(&json!({"tool_usage": {"image_gen": usage}})));
         let tail = json!({"user": null, "metadata": {}});
-        Envelope { head: inside(&head), middle: inside(&middle), tail: inside(&tail) }
+        Envelope { head: inside(&head), middle: inside(&middle), tail: inside(&tail), tool_usage }
     }
 
     /// The object as JSON text. `output` is a JSON array; `trouble` replaces the null of `error` or
@@ -96,10 +105,12 @@ impl Envelope {
         let null = Value::Null;
         let trouble = trouble.unwrap_or(&null);
         let (error, details) = if status == "incomplete" { (&null, trouble) } else { (trouble, &null) };
-        let Envelope { head, middle, tail } = self;
+        let Envelope { head, middle, tail, tool_usage } = self;
+        let finished = tool_usage.as_ref().filter(|_| status != "in_progress");
+        let more = finished.map(|usage| format!(",{usage}")).unwrap_or_default();
         format!(
             "{{{head},\"status\":\"{status}\",\"output\":{output},\"error\":{error},\"incomplete_details\":{details},\
-             {middle},\"usage\":{},{tail}}}",
+             {middle},\"usage\":{}{more},{tail}}}",
             usage.render()
         )
     }

@@ -1,9 +1,12 @@
 //! The events of a stream, in the order and with the fields of the backend.
 
+mod hosted;
+
 use serde_json::{Value, json};
 
-use super::answer::Output;
+use super::answer::{Citation, Output};
 use super::envelope::{Envelope, Usage};
+use super::tokens::Sealed;
 
 /// One event before it has a sequence number.
 #[derive(Debug)]
@@ -38,17 +41,28 @@ impl Event {
 }
 
 /// Tells the story of `outputs`. `unique` makes the ids, `seal` the encrypted content.
-pub(super) fn tell(envelope: &Envelope, outputs: &[Output], unique: &str, seal: impl Fn(&[u8]) -> String) -> Story {
+pub(super) fn tell(
+    envelope: &Envelope,
+    outputs: &[Output],
+    unique: &str,
+    seal: impl Fn(Sealed, &[u8]) -> String,
+) -> Story {
     let started = format!("\"response\":{}", envelope.render("in_progress", "[]", None, &Usage::NULL));
     let mut events = vec![Event::new("response.created", started.clone()), Event::new("response.in_progress", started)];
     let mut items = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.iter().enumerate() {
         let teller = &mut Teller { events: &mut events, index, tag: format!("{unique}{index:02x}") };
         let item = match output {
-            Output::Reasoning { filler, summary } => teller.reasoning(&seal(filler), *summary),
-            Output::Text(deltas) => teller.text(deltas),
+            Output::Reasoning { filler, summary } => teller.reasoning(&seal(Sealed::Reasoning, filler), *summary),
+            Output::Text { deltas, citations } => teller.text(deltas, citations),
+            Output::Refusal(deltas) => teller.refusal(deltas),
             Output::Function { name, namespace, arguments } => teller.function(name, namespace.as_deref(), arguments),
             Output::Custom { name, namespace, input } => teller.custom(name, namespace.as_deref(), input),
+            Output::WebSearch { query, sources } => teller.web_search(query, sources),
+            Output::Picture { picture, failed } => teller.picture(picture, failed.as_ref()),
+            Output::Shell { local, command } => teller.shell(*local, command),
+            Output::ToolSearch { query } => teller.tool_search(query),
+            Output::Compaction(filler) => teller.compaction(&seal(Sealed::Compaction, filler)),
         };
         items.push(item);
     }
@@ -101,29 +115,56 @@ impl Teller<'_> {
         self.say("response.reasoning_summary_part.done", &closed);
     }
 
-    fn text(&mut self, deltas: &[String]) -> String {
+    fn text(&mut self, deltas: &[String], citations: &[Citation]) -> String {
         let id = format!("msg_{}", self.tag);
         let text = deltas.concat();
-        let part = json!({"type": "output_text", "text": text, "annotations": []});
-        let message = |status: &str, content: Value| json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content});
-        let (open, closed) = (message("in_progress", json!([])), message("completed", json!([part])));
+        let notes: Vec<Value> = citations.iter().map(annotation).collect();
+        let part = json!({"type": "output_text", "text": text, "annotations": notes});
+        let (open, closed) = (message(&id, "in_progress", &[]), message(&id, "completed", &[&part]));
         self.item(&open, &closed, |teller| {
-            let at = json!({"item_id": id, "output_index": teller.index, "content_index": 0});
-            let with = |key: &str, value: Value| {
-                let mut object = at.clone();
-                object[key] = value;
-                object
-            };
+            let with = teller.in_part(&id);
             let empty = json!({"type": "output_text", "text": "", "annotations": [], "logprobs": []});
-            teller.say("response.content_part.added", &with("part", empty));
+            teller.say("response.content_part.added", &with(&[("part", empty)]));
             let head = format!("\"item_id\":\"{id}\",\"output_index\":{},\"content_index\":0,\"delta\":", teller.index);
             for delta in deltas {
                 let members = format!("{head}{},\"logprobs\":[]", json!(delta));
                 teller.events.push(Event::new("response.output_text.delta", members));
             }
-            teller.say("response.output_text.done", &with("text", json!(text)));
-            teller.say("response.content_part.done", &with("part", part));
+            for (number, note) in notes.iter().enumerate() {
+                let members = [("annotation_index", json!(number)), ("annotation", note.clone())];
+                teller.say("response.output_text.annotation.added", &with(&members));
+            }
+            teller.say("response.output_text.done", &with(&[("text", json!(text))]));
+            teller.say("response.content_part.done", &with(&[("part", part)]));
         })
+    }
+
+    fn refusal(&mut self, deltas: &[String]) -> String {
+        let id = format!("msg_{}", self.tag);
+        let text = deltas.concat();
+        let part = json!({"type": "refusal", "refusal": text});
+        let (open, closed) = (message(&id, "in_progress", &[]), message(&id, "completed", &[&part]));
+        self.item(&open, &closed, |teller| {
+            let with = teller.in_part(&id);
+            teller.say("response.content_part.added", &with(&[("part", json!({"type": "refusal", "refusal": ""}))]));
+            for delta in deltas {
+                teller.say("response.refusal.delta", &with(&[("delta", json!(delta))]));
+            }
+            teller.say("response.refusal.done", &with(&[("refusal", json!(text))]));
+            teller.say("response.content_part.done", &with(&[("part", part)]));
+        })
+    }
+
+    /// Makes the object of an event about the only part of message `id`.
+    fn in_part(&self, id: &str) -> impl Fn(&[(&str, Value)]) -> Value + use<> {
+        let at = json!({"item_id": id, "output_index": self.index, "content_index": 0});
+        move |members| {
+            let mut object = at.clone();
+            for (key, value) in members {
+                object[*key] = value.clone();
+            }
+            object
+        }
     }
 
     fn function(&mut self, name: &str, namespace: Option<&str>, arguments: &str) -> String {
@@ -174,4 +215,15 @@ impl Teller<'_> {
             teller.say("response.custom_tool_call_input.done", &done);
         })
     }
+}
+
+fn message(id: &str, status: &str, content: &[&Value]) -> Value {
+    json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": content})
+}
+
+fn annotation(citation: &Citation) -> Value {
+    json!({
+        "type": "url_citation", "start_index": citation.start, "end_index": citation.end, "url": citation.url,
+        "title": citation.title,
+    })
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::wishes::Manner;
+
 pub(super) use board::{Board, Route};
 pub use preset::Preset;
 pub(super) use preset::{Canned, usage_limit};
@@ -202,6 +204,19 @@ pub enum Fault {
     Pace(Duration),
     /// The text comes in exactly this many deltas, as far as it has characters; plain text is made as long as that needs.
     Events(usize),
+    /// The answer is of this kind, as far as the tools of the request allow it.
+    Answer(Manner),
+    /// The hosted image tool fails; the response is completed all the same.
+    ImageFailed {
+        /// `type` of the error: `invalid_request_error` or `server_error`.
+        kind: String,
+        /// Its code.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+    /// `encrypted_content` in the input is refused by the account that gave it, too. Hits only requests that carry some.
+    EncryptedContentExpired,
     /// A file is not ready for this many questions about it, 1 without the fault.
     FileRetries(u32),
     /// A file that is asked about has this status.
@@ -229,6 +244,8 @@ pub(super) enum Class {
     Head,
     /// Shapes a responses stream.
     Stream,
+    /// Belongs to content that is sent back.
+    Replay,
     /// Belongs to the end of an upload.
     File,
     /// Belongs to token refresh.
@@ -263,6 +280,7 @@ impl Fault {
             | Fault::HangUp { .. }
             | Fault::SlowFirstByte(_)
             | Fault::ExtraHeaders(_) => Class::Head,
+            Fault::EncryptedContentExpired => Class::Replay,
             Fault::FileRetries(_) | Fault::FileStatus { .. } => Class::File,
             Fault::RefreshFails { .. } | Fault::Refresh500 | Fault::RefreshCut => Class::Refresh,
             Fault::SilentAfterHeaders(_)
@@ -282,7 +300,9 @@ impl Fault {
             | Fault::OneByteChunks
             | Fault::CrLf
             | Fault::Pace(_)
-            | Fault::Events(_) => Class::Stream,
+            | Fault::Events(_)
+            | Fault::Answer(_)
+            | Fault::ImageFailed { .. } => Class::Stream,
         }
     }
 }

@@ -7,11 +7,9 @@ use http::{HeaderMap, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use super::accounts::Account;
-use super::bearer;
-use super::body;
 use super::check::{missing, unknown, wrong_type, wrong_value};
 use super::faults::{Fault, Route};
+use super::front;
 use super::head_faults;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -31,7 +29,7 @@ const NAME_LIMIT: usize = 1_024;
 
 /// Promises a file: `{file_name, file_size, use_case: "codex"}`.
 pub(super) async fn create(call: &Call<'_>, incoming: Incoming) -> Result<Reply, Refusal> {
-    let (account, object) = signed(call, incoming).await?;
+    let (account, object) = front::object(call, incoming).await?;
     let (name, size) = order(&object)?;
     let faults = call.faults(Some(account), Route::Other);
     head_faults::intercept(&faults, account.plan()).await.or(|| {
@@ -43,7 +41,7 @@ pub(super) async fn create(call: &Call<'_>, incoming: Incoming) -> Result<Reply,
 
 /// Says how far a file is.
 pub(super) async fn uploaded(call: &Call<'_>, id: &str, incoming: Incoming) -> Result<Reply, Refusal> {
-    let (account, object) = signed(call, incoming).await?;
+    let (account, object) = front::object(call, incoming).await?;
     if let Some(name) = object.keys().next() {
         return Err(unknown(name));
     }
@@ -53,17 +51,6 @@ pub(super) async fn uploaded(call: &Call<'_>, id: &str, incoming: Incoming) -> R
     }
     let faults = call.faults(Some(account), Route::Finalize);
     head_faults::intercept(&faults, account.plan()).await.or(|| Ok(Reply::json(200, &status(call, id, &faults))))
-}
-
-/// The object of a request and whose it is.
-async fn signed<'a>(call: &Call<'a>, incoming: Incoming) -> Result<(&'a Account, Map<String, Value>), Refusal> {
-    let wire = body::read(incoming).await?;
-    call.received(wire.len());
-    let account = bearer::account(call.state, &call.parts.headers)?;
-    call.belongs_to(account);
-    let object = body::object(&call.parts.headers, &wire)?;
-    call.keep(&object);
-    Ok((account, object))
 }
 
 /// Name and size of the file that a request promises.

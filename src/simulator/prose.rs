@@ -67,6 +67,22 @@ const SUMMARIES: [&str; 6] = [
     "**Choosing a form**\n\nA brief reply serves best here, without a list.",
 ];
 
+const REFUSALS: [&str; 4] = [
+    "I cannot help with that.",
+    "I am sorry, but I will not do that.",
+    "That is something I have to decline.",
+    "I have to refuse this request.",
+];
+
+const TOPICS: [&str; 6] = [
+    "state of the simulation",
+    "release notes of the week",
+    "how to measure a cache",
+    "opening hours of the library",
+    "history of the bicycle",
+    "weather at the coast",
+];
+
 /// A sentence or three.
 pub(super) fn answer(after_tool: bool, dice: &mut Dice) -> String {
     let opener = if after_tool { dice.pick(&AFTER_TOOL) } else { dice.pick(&OPENERS) };
@@ -119,4 +135,14 @@ pub(super) fn split_into(text: &str, count: usize) -> Vec<String> {
 /// What a reasoning summary says.
 pub(super) fn summary(dice: &mut Dice) -> &'static str {
     dice.pick(&SUMMARIES).copied().unwrap_or("**Thinking**")
+}
+
+/// How the model declines.
+pub(super) fn refusal(dice: &mut Dice) -> &'static str {
+    dice.pick(&REFUSALS).copied().unwrap_or("No.")
+}
+
+/// What a search is about.
+pub(super) fn topic(dice: &mut Dice) -> &'static str {
+    dice.pick(&TOPICS).copied().unwrap_or("topic")
 }

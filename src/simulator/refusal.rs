@@ -32,6 +32,16 @@ impl Refusal {
         Refusal { status: 400, reason, body: json!({"error": error}) }
     }
 
+    /// 400 for content that the account cannot read, or not any more.
+    pub(super) fn unreadable(id: Option<&str>) -> Refusal {
+        let id = id.unwrap_or("(no id)");
+        let message = format!(
+            "The encrypted content for item {id} could not be verified. Reason: Encrypted content could not be \
+             decrypted or parsed."
+        );
+        Refusal::invalid("encrypted_content", Some("invalid_encrypted_content"), "input".to_owned(), message)
+    }
+
     /// 401 for every bearer that is not good now.
     pub(super) fn unauthorized(reason: &'static str) -> Refusal {
         Refusal::detail(401, reason, "Unauthorized")

@@ -11,9 +11,12 @@ use serde_json::{Map, Value};
 
 use super::accounts::Account;
 use super::bearer;
+use super::check::Turn;
+use super::compact;
 use super::faults::{Fault, Route};
 use super::files;
 use super::head_faults;
+use super::images;
 use super::oauth;
 use super::record::Ended;
 use super::refusal::Refusal;
@@ -21,6 +24,7 @@ use super::reply::{Payload, Player, Reply};
 use super::responses;
 use super::server::Surface;
 use super::state::{InFlight, State};
+use super::transcribe;
 use super::usage_page;
 use super::wire::Line;
 
@@ -28,6 +32,10 @@ const RESPONSES: &str = "/backend-api/codex/responses";
 const MODELS: &str = "/backend-api/codex/models";
 const USAGE: &str = "/backend-api/wham/usage";
 const TOKEN: &str = "/oauth/token";
+const COMPACT: &str = "/backend-api/codex/responses/compact";
+const GENERATIONS: &str = "/backend-api/codex/images/generations";
+const EDITS: &str = "/backend-api/codex/images/edits";
+const TRANSCRIBE: &str = "/backend-api/transcribe";
 const FILES: &str = "/backend-api/files";
 
 /// What a handler works with.
@@ -61,6 +69,15 @@ impl Call<'_> {
         if self.state.record_bodies.load(Ordering::Relaxed) {
             self.state.recorder.edit(self.record, |recorded| recorded.body = Some(Value::Object(object.clone())));
         }
+    }
+
+    /// Refuses content that a fault has made unreadable.
+    pub(super) fn sealed_content_expired(&self, account: &Account, turn: &Turn) -> Result<(), Refusal> {
+        if !turn.has_sealed() || self.faults(Some(account), Route::Replay).is_empty() {
+            return Ok(());
+        }
+        let item = turn.items().iter().find(|item| item["encrypted_content"].is_string());
+        Err(Refusal::unreadable(item.and_then(|item| item["id"].as_str())))
     }
 
     /// The faults that hit this request now.
@@ -113,7 +130,13 @@ async fn route(call: &Call<'_>, body: Incoming, flight: &mut InFlight) -> Reply 
         (&Method::GET, USAGE) => usage(call).await,
         (&Method::POST, TOKEN) => oauth::serve(call, body).await,
         (&Method::POST, FILES) => files::create(call, body).await,
-        (_, RESPONSES | TOKEN | FILES | MODELS | USAGE) => Err(method_not_allowed()),
+        (&Method::POST, COMPACT) => compact::serve(call, body, flight).await,
+        (&Method::POST, GENERATIONS) => images::serve(call, body, false).await,
+        (&Method::POST, EDITS) => images::serve(call, body, true).await,
+        (&Method::POST, TRANSCRIBE) => transcribe::serve(call, body).await,
+        (_, RESPONSES | COMPACT | GENERATIONS | EDITS | TRANSCRIBE | TOKEN | FILES | MODELS | USAGE) => {
+            Err(method_not_allowed())
+        }
         _ => Err(Refusal::detail(404, "unknown_path", "Not Found")),
     };
     answer.unwrap_or_else(Reply::from)
@@ -124,7 +147,7 @@ async fn models(call: &Call<'_>) -> Result<Reply, Refusal> {
     call.belongs_to(account);
     let faults = call.faults(Some(account), Route::Other);
     head_faults::intercept(&faults, account.plan()).await.or(|| {
-        let page = call.state.catalog.page(account.plan());
+        let page = call.state.models_page(account);
         let mut reply = Reply::whole(200, "application/json", page.body.clone());
         reply.set("etag", &page.etag);
         Ok(reply)

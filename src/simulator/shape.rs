@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::answer::Wanted;
 use super::envelope::{Envelope, Usage};
 use super::events::{Event, Story};
 use super::faults::{Fault, TerminalKind};
@@ -14,8 +15,8 @@ use super::reply::Step;
 /// What the stream faults of one request ask for; the later of two contradictory ones stands.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
-    /// Number of text deltas.
-    pub(super) deltas: Option<usize>,
+    /// What the answer is.
+    pub(super) wanted: Wanted,
     /// `openai-model` names another model.
     pub(super) wrong_model: bool,
     /// A `codex.rate_limits` event comes first.
@@ -87,7 +88,11 @@ impl Shape {
             Fault::OneByteChunks => self.one_byte = true,
             Fault::CrLf => self.cr_lf = true,
             Fault::Pace(pause) => self.pace = Some(*pause),
-            Fault::Events(count) => self.deltas = Some(*count),
+            Fault::Events(count) => self.wanted.deltas = Some(*count),
+            Fault::Answer(manner) => self.wanted.manner = Some(*manner),
+            Fault::ImageFailed { kind, code, message } => {
+                self.wanted.picture_fails = Some(json!({"type": kind, "code": code, "message": message}));
+            }
             Fault::Status { .. }
             | Fault::Preset(_)
             | Fault::UsageLimit { .. }
@@ -98,6 +103,7 @@ impl Shape {
             | Fault::HangUp { .. }
             | Fault::SlowFirstByte(_)
             | Fault::ExtraHeaders(_)
+            | Fault::EncryptedContentExpired
             | Fault::FileRetries(_)
             | Fault::FileStatus { .. }
             | Fault::RefreshFails { .. }

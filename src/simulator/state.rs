@@ -1,13 +1,14 @@
 //! What all connections of one simulator share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::accounts::Account;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Model, Page};
 use super::faults::Board;
 use super::files::Files;
 use super::given::Given;
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) accounts: Vec<Account>,
     pub(super) lineages: Vec<Mutex<Lineage>>,
     pub(super) meters: Vec<Mutex<Meter>>,
+    /// Models that an account lacks although its plan has them.
+    withheld: Vec<RwLock<BTreeSet<String>>>,
     pub(super) prefixes: Prefixes,
     pub(super) given: Given,
     pub(super) files: Files,
@@ -43,6 +46,7 @@ impl State {
         State {
             lineages: accounts.iter().map(|_| Mutex::default()).collect(),
             meters: accounts.iter().map(|_| Mutex::new(Meter::new())).collect(),
+            withheld: accounts.iter().map(|_| RwLock::default()).collect(),
             prefixes: Prefixes::default(),
             given: Given::default(),
             files: Files::default(),
@@ -84,6 +88,25 @@ impl State {
         if let Some(meter) = self.meters.get(index) {
             meter.lock().pin(primary, secondary);
         }
+    }
+
+    /// Takes models away from this account, and gives all others of its plan back.
+    pub(super) fn withhold_models(&self, index: usize, without: BTreeSet<String>) {
+        if let Some(withheld) = self.withheld.get(index) {
+            *withheld.write() = without;
+        }
+    }
+
+    /// The model called `slug`, if this account has it.
+    pub(super) fn model(&self, account: &Account, slug: &str) -> Option<&Model> {
+        let withheld = self.withheld.get(account.index()).is_some_and(|without| without.read().contains(slug));
+        self.catalog.find(slug, account.plan()).filter(|_| !withheld)
+    }
+
+    /// What the models endpoint shows this account.
+    pub(super) fn models_page(&self, account: &Account) -> Arc<Page> {
+        let without = self.withheld.get(account.index()).map(|without| without.read().clone()).unwrap_or_default();
+        self.catalog.page(account.plan(), &without)
     }
 
     /// 32 hex digits that no other answer has, also after a restart on the same seed.

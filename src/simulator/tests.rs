@@ -1,9 +1,13 @@
 //! Drives the simulator over real loopback sockets.
 
 mod client;
+mod compaction;
 mod control;
 mod faults;
 mod files;
+mod forms;
+mod hosted;
+mod lite;
 mod oauth;
 mod refusals;
 mod schemas;

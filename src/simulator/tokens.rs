@@ -43,6 +43,22 @@ pub(super) struct Refresh {
     pub(super) generation: u64,
 }
 
+/// What sealed content is part of; one is not accepted as the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sealed {
+    Reasoning,
+    Compaction,
+}
+
+impl Sealed {
+    fn purpose(self) -> &'static str {
+        match self {
+            Sealed::Reasoning => "seal",
+            Sealed::Compaction => "compaction",
+        }
+    }
+}
+
 /// The signing keys and the counter that makes every token different.
 pub(super) struct Mint {
     seed: [u8; 32],
@@ -148,19 +164,17 @@ impl Mint {
     }
 
     /// Content that only the account it was sealed for may send back, shaped like the backend's `encrypted_content`.
-    pub(super) fn seal(&self, account_id: &str, filler: &[u8]) -> String {
-        let tag = self.mac("seal", &[account_id.as_bytes(), filler]);
-        format!("{SEAL_PREFIX}{}", URL_SAFE.encode([&tag[..], filler].concat()))
+    pub(super) fn seal(&self, account_id: &str, what: Sealed, content: &[u8]) -> String {
+        let tag = self.mac(what.purpose(), &[account_id.as_bytes(), content]);
+        format!("{SEAL_PREFIX}{}", URL_SAFE.encode([&tag[..], content].concat()))
     }
 
-    /// Whether `sealed` is unaltered and was sealed for this account.
-    pub(super) fn opens(&self, account_id: &str, sealed: &str) -> bool {
-        let Some(bytes) = sealed.strip_prefix(SEAL_PREFIX).and_then(|text| URL_SAFE.decode(text).ok()) else {
-            return false;
-        };
-        bytes.split_at_checked(32).is_some_and(|(tag, filler)| {
-            !filler.is_empty() && tag == self.mac("seal", &[account_id.as_bytes(), filler])
-        })
+    /// The content, if it is unaltered and was sealed for this account as `what`.
+    pub(super) fn open(&self, account_id: &str, what: Sealed, sealed: &str) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE.decode(sealed.strip_prefix(SEAL_PREFIX)?).ok()?;
+        let (tag, content) = bytes.split_at_checked(32)?;
+        let good = !content.is_empty() && tag == self.mac(what.purpose(), &[account_id.as_bytes(), content]);
+        good.then(|| content.to_vec())
     }
 
     /// A fresh turn-state value of this account.

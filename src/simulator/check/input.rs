@@ -4,23 +4,14 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::super::compact::Summary;
 use super::super::given::Called;
 use super::super::refusal::Refusal;
-use super::super::tokens::Mint;
-use super::{missing, wrong_type, wrong_value};
+use super::super::tokens::{Mint, Sealed};
+use super::{items, missing, wrong_type, wrong_value};
 
-/// An item type that only passes through.
-const PASSIVE: [&str; 9] = [
-    "additional_tools",
-    "compaction_trigger",
-    "program",
-    "program_output",
-    "input_file",
-    "web_search_call",
-    "image_generation_call",
-    "mcp_list_tools",
-    "context_compaction",
-];
+/// The item that asks for a compaction.
+pub(super) const TRIGGER: &str = "compaction_trigger";
 
 /// Calls, the outputs that answer them, and the name of the call in messages.
 const PAIRS: [(&str, &str, &str); 5] = [
@@ -44,6 +35,18 @@ pub(super) fn is_output(item: &Value) -> bool {
     item["type"].as_str().is_some_and(|kind| PAIRS.iter().any(|(_, output, _)| *output == kind))
 }
 
+/// Whether the last item asks for a compaction.
+pub(super) fn ends_in_trigger(body: &Map<String, Value>) -> bool {
+    let items = body.get("input").and_then(Value::as_array);
+    items.and_then(|items| items.last()).is_some_and(|item| item["type"] == TRIGGER)
+}
+
+/// The refusal of a trigger that is not the last item, or stands where none may.
+pub(super) fn misplaced_trigger(at: usize) -> Refusal {
+    let message = "compaction_trigger must be the final input item.";
+    Refusal::invalid("compaction_trigger", Some("invalid_value"), format!("input[{at}]"), message)
+}
+
 /// Checks every item on its own, then the pairs; outputs may also answer the calls of an earlier response.
 pub(super) fn check(items: &[Value], earlier: &[Called], account_id: &str, mint: &Mint) -> Result<(), Refusal> {
     for (index, value) in items.iter().enumerate() {
@@ -53,11 +56,16 @@ pub(super) fn check(items: &[Value], earlier: &[Called], account_id: &str, mint:
         id(item, &param)?;
         match kind {
             "message" => message(item, &param)?,
-            "reasoning" | "compaction" | "compaction_summary" => sealed(item, kind, account_id, mint)?,
+            "reasoning" => sealed(item, Sealed::Reasoning, account_id, mint)?,
+            "compaction" | "compaction_summary" | "context_compaction" => {
+                sealed(item, Sealed::Compaction, account_id, mint)?;
+            }
+            TRIGGER if index + 1 != items.len() => return Err(misplaced_trigger(index)),
             "item_reference" => return Err(not_stored(item)),
-            call if PAIRS.iter().any(|(open, close, _)| call == *open || call == *close) => fields(item, call, &param)?,
-            passive if PASSIVE.contains(&passive) => {}
-            other => return Err(wrong_value(&format!("{param}.type"), other, &["message", "reasoning"])),
+            other => match items::check(item, other, &param) {
+                Some(verdict) => verdict?,
+                None => return Err(wrong_value(&format!("{param}.type"), other, &["message", "reasoning"])),
+            },
         }
     }
     pairs(items, earlier)
@@ -98,7 +106,7 @@ fn message(item: &Map<String, Value>, param: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn part(part: &Value, role: &str, param: &str) -> Result<(), Refusal> {
+pub(super) fn part(part: &Value, role: &str, param: &str) -> Result<(), Refusal> {
     if part.get("prompt_cache_breakpoint").is_some() {
         let message = "prompt_cache_breakpoint is not supported on this model";
         return Err(Refusal::invalid("prompt_cache_breakpoint", None, param.to_owned(), message));
@@ -114,7 +122,7 @@ fn part(part: &Value, role: &str, param: &str) -> Result<(), Refusal> {
     let needed = match kind {
         "input_text" | "output_text" => "text",
         "refusal" => "refusal",
-        _ => return Ok(()),
+        _ => return media(part, kind, param),
     };
     match part.get(needed) {
         Some(Value::String(_)) => Ok(()),
@@ -123,19 +131,43 @@ fn part(part: &Value, role: &str, param: &str) -> Result<(), Refusal> {
     }
 }
 
-fn sealed(item: &Map<String, Value>, kind: &str, account_id: &str, mint: &Mint) -> Result<(), Refusal> {
-    match item.get("encrypted_content").and_then(Value::as_str) {
-        None if kind == "reasoning" => Err(not_stored(item)),
-        None => Err(missing("input.encrypted_content")),
-        Some(content) if mint.opens(account_id, content) => Ok(()),
-        Some(_) => {
-            let id = item.get("id").and_then(Value::as_str).unwrap_or("(no id)");
-            let message = format!(
-                "The encrypted content for item {id} could not be verified. Reason: Encrypted content could not be \
-                 decrypted or parsed."
-            );
-            Err(Refusal::invalid("encrypted_content", Some("invalid_encrypted_content"), "input".to_owned(), message))
+/// Images, files and sounds: by address or by the id of a file. Whether the account has the file is another question.
+fn media(part: &Value, kind: &str, param: &str) -> Result<(), Refusal> {
+    let (sources, beginnings): (&[&str], &[&str]) = match kind {
+        "input_image" => (&["image_url", "file_id"], &["https://", "http://", "sediment://", "data:image/"]),
+        "input_audio" => (&["audio_url", "file_id"], &["https://", "sediment://", "data:audio/"]),
+        _ => (&["file_data", "file_url", "file_id"], &["https://", "http://", "sediment://", "data:"]),
+    };
+    let present = || sources.iter().filter_map(|name| Some((*name, part.get(name).filter(|value| !value.is_null())?)));
+    if present().next().is_none() {
+        return Err(missing(&format!("{param}.{}", sources[0])));
+    }
+    for (name, value) in present() {
+        let param = format!("{param}.{name}");
+        let text = value.as_str().ok_or_else(|| wrong_type(&param, "a string"))?;
+        let fits = name == "file_id" || beginnings.iter().any(|beginning| text.starts_with(beginning));
+        if text.is_empty() || !fits {
+            let code = if kind == "input_audio" { "invalid_audio_url" } else { "invalid_value" };
+            let message = format!("Invalid '{param}': expected an address that begins with {}.", beginnings.join(", "));
+            return Err(Refusal::invalid("media", Some(code), param, message));
         }
+    }
+    let details = ["auto", "low", "high", "original"];
+    match part.get("detail").filter(|value| kind == "input_image" && !value.is_null()) {
+        Some(value) if value.as_str().is_some_and(|detail| details.contains(&detail)) => Ok(()),
+        Some(value) => Err(wrong_value(&format!("{param}.detail"), value.as_str().unwrap_or("null"), &details)),
+        None => Ok(()),
+    }
+}
+
+fn sealed(item: &Map<String, Value>, kind: Sealed, account_id: &str, mint: &Mint) -> Result<(), Refusal> {
+    match item.get("encrypted_content").and_then(Value::as_str) {
+        None if kind == Sealed::Reasoning => Err(not_stored(item)),
+        None => Err(missing("input.encrypted_content")),
+        Some(content) => match mint.open(account_id, kind, content) {
+            Some(opened) if kind == Sealed::Reasoning || Summary::read(&opened).is_some() => Ok(()),
+            _ => Err(Refusal::unreadable(item.get("id").and_then(Value::as_str))),
+        },
     }
 }
 
@@ -148,31 +180,6 @@ fn not_stored(item: &Map<String, Value>) -> Refusal {
     let mut refusal = Refusal::invalid("item_not_stored", None, "input".to_owned(), message);
     refusal.status = 404;
     refusal
-}
-
-fn fields(item: &Map<String, Value>, kind: &str, param: &str) -> Result<(), Refusal> {
-    let text = |name: &str| match item.get(name) {
-        Some(Value::String(_)) => Ok(()),
-        Some(_) => Err(wrong_type(&format!("{param}.{name}"), "a string")),
-        None => Err(missing(&format!("{param}.{name}"))),
-    };
-    match kind {
-        "function_call" => text("call_id").and_then(|()| text("name")).and_then(|()| text("arguments")),
-        "custom_tool_call" => text("call_id").and_then(|()| text("name")).and_then(|()| text("input")),
-        "function_call_output" | "custom_tool_call_output" => {
-            text("call_id")?;
-            match item.get("output") {
-                Some(Value::String(_)) => Ok(()),
-                Some(Value::Array(parts)) => parts
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(index, value)| part(value, "user", &format!("{param}.output[{index}]"))),
-                Some(_) => Err(wrong_type(&format!("{param}.output"), "a string or an array")),
-                None => Err(missing(&format!("{param}.output"))),
-            }
-        }
-        _ => Ok(()),
-    }
 }
 
 fn pairs(items: &[Value], earlier: &[Called]) -> Result<(), Refusal> {

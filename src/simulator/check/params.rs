@@ -43,6 +43,19 @@ const KNOWN: [&str; 18] = [
     "moderation",
 ];
 
+/// Members of a compaction.
+const COMPACTION: [&str; 9] = [
+    "model",
+    "instructions",
+    "input",
+    "tools",
+    "parallel_tool_calls",
+    "reasoning",
+    "service_tier",
+    "prompt_cache_key",
+    "text",
+];
+
 const EFFORTS: [&str; 6] = ["none", "low", "medium", "high", "xhigh", "max"];
 const TIERS: [&str; 6] = ["auto", "default", "flex", "priority", "scale", "ultrafast"];
 const INCLUDES: [&str; 7] = [
@@ -55,12 +68,13 @@ const INCLUDES: [&str; 7] = [
     "computer_call_output.output.image_url",
 ];
 
-/// Presence and types, `input`, `tools` and `text` aside.
-pub(super) fn check(body: &Map<String, Value>) -> Result<(), Refusal> {
+/// Presence and types, `input`, `tools` and `text` aside. Only a turn that compacts may do without a stream.
+pub(super) fn check(body: &Map<String, Value>, compacts: bool) -> Result<(), Refusal> {
     if body.get("store") != Some(&Value::Bool(false)) {
         return Err(Refusal::detail(400, "store", "Store must be set to false"));
     }
-    if body.get("stream") != Some(&Value::Bool(true)) {
+    let may_do_without = compacts && matches!(body.get("stream"), None | Some(Value::Bool(false)));
+    if body.get("stream") != Some(&Value::Bool(true)) && !may_do_without {
         return Err(Refusal::detail(400, "stream", "Stream must be set to true"));
     }
     if let Some(name) = UNSUPPORTED.iter().find(|name| body.contains_key(**name)) {
@@ -74,12 +88,24 @@ pub(super) fn check(body: &Map<String, Value>) -> Result<(), Refusal> {
     options(body)
 }
 
-/// The model, which has to be one the account may use.
-pub(super) fn model(body: &Map<String, Value>, knows: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+/// The same for the body of a compaction.
+pub(super) fn check_compaction(body: &Map<String, Value>) -> Result<(), Refusal> {
+    let known = |name: &str| COMPACTION.contains(&name);
+    match body.keys().find(|name| !known(name)) {
+        Some(name) if KNOWN.contains(&name.as_str()) || UNSUPPORTED.contains(&name.as_str()) => {
+            Err(Refusal::detail(400, "unsupported_parameter", format!("Unsupported parameter: {name}")))
+        }
+        Some(name) => Err(unknown(name)),
+        None => scalars(body).and_then(|()| reasoning(body)),
+    }
+}
+
+/// What is known of the model, which has to be one the account may use.
+pub(super) fn model<T>(body: &Map<String, Value>, find: impl Fn(&str) -> Option<T>) -> Result<T, Refusal> {
     let model = body.get("model").ok_or_else(|| missing("model"))?;
     let slug = model.as_str().ok_or_else(|| wrong_type("model", "a string"))?;
-    if knows(slug) {
-        return Ok(());
+    if let Some(found) = find(slug) {
+        return Ok(found);
     }
     let message = format!("The '{slug}' model is not supported when using Codex with a ChatGPT account.");
     Err(Refusal::invalid("model", None, "model".to_owned(), message))

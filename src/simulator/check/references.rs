@@ -33,11 +33,13 @@ fn visit(value: &Value, has: &impl Fn(&str) -> bool) -> Result<(), Refusal> {
 }
 
 fn known(id: &str, has: &impl Fn(&str) -> bool) -> Result<(), Refusal> {
-    if has(id) {
-        return Ok(());
-    }
+    if has(id) { Ok(()) } else { Err(unknown(id)) }
+}
+
+/// The refusal of a file that the account does not have.
+pub(in crate::simulator) fn unknown(id: &str) -> Refusal {
     let message = format!("File with id '{id}' was not found.");
     let mut refusal = Refusal::invalid("file_unknown", Some("file_not_found"), "input".to_owned(), message);
     refusal.status = 404;
-    Err(refusal)
+    refusal
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::refusal::Refusal;
-use super::{missing, strict, wrong_type, wrong_value};
+use super::{hosted, missing, strict, wrong_type, wrong_value};
 
 /// Something the model may call.
 #[derive(Debug, Clone)]
@@ -31,14 +31,22 @@ pub(in crate::simulator) enum Choice {
     Never,
     /// A call of one of these.
     Forced(Vec<usize>),
+    /// The hosted tool of this type.
+    Hosted(String),
 }
 
-const HOSTED: [&str; 6] =
-    ["web_search", "image_generation", "tool_search", "programmatic_tool_calling", "local_shell", "shell"];
+/// All tools of a request.
+#[derive(Debug, Default)]
+pub(super) struct Declared {
+    /// Those that are called by name.
+    pub(super) callable: Vec<Tool>,
+    /// The others.
+    pub(super) hosted: Vec<Value>,
+}
 
-/// All tools that can be called: the top-level ones and those that travel as input items.
-pub(super) fn declared(body: &Map<String, Value>, items: &[Value]) -> Result<Vec<Tool>, Refusal> {
-    let mut out = Vec::new();
+/// All tools: the top-level ones and those that travel as input items.
+pub(super) fn declared(body: &Map<String, Value>, items: &[Value]) -> Result<Declared, Refusal> {
+    let mut out = Declared::default();
     if let Some(tools) = body.get("tools").filter(|tools| !tools.is_null()) {
         collect(tools, "tools", None, &mut out)?;
     }
@@ -52,22 +60,26 @@ pub(super) fn declared(body: &Map<String, Value>, items: &[Value]) -> Result<Vec
     Ok(out)
 }
 
-fn collect(tools: &Value, param: &str, namespace: Option<&str>, out: &mut Vec<Tool>) -> Result<(), Refusal> {
+fn collect(tools: &Value, param: &str, namespace: Option<&str>, out: &mut Declared) -> Result<(), Refusal> {
     let list = tools.as_array().ok_or_else(|| wrong_type(param, "an array"))?;
     for (index, tool) in list.iter().enumerate() {
         let param = format!("{param}[{index}]");
         match tool.get("type").and_then(Value::as_str) {
             Some("function") => {
                 let schema = parameters(tool, &param)?;
-                add(tool, &param, namespace, ToolKind::Function(schema), out)?;
+                add(tool, &param, namespace, ToolKind::Function(schema), &mut out.callable)?;
             }
-            Some("custom") => add(tool, &param, namespace, ToolKind::Custom(grammar(tool)), out)?,
+            Some("custom") => add(tool, &param, namespace, ToolKind::Custom(grammar(tool)), &mut out.callable)?,
             Some("namespace") if namespace.is_none() => {
                 let name = name_of(tool, &param)?;
                 let inner = tool.get("tools").ok_or_else(|| missing(&format!("{param}.tools")))?;
                 collect(inner, &format!("{param}.tools"), Some(&name), out)?;
             }
-            Some(hosted) if namespace.is_none() && HOSTED.contains(&hosted) => {}
+            Some(kind) if namespace.is_none() && hosted::is_one(kind) => {
+                let members = tool.as_object().ok_or_else(|| wrong_type(&param, "an object"))?;
+                hosted::check(members, kind, &param)?;
+                out.hosted.push(tool.clone());
+            }
             // The inner lists of an additional_tools item name their groups without a type.
             None if tool.get("tools").is_some() && namespace.is_none() => {
                 let name = name_of(tool, &param)?;
@@ -124,9 +136,9 @@ fn grammar(tool: &Value) -> Option<String> {
     is_regex.then(|| format.get("definition").and_then(Value::as_str).map(str::to_owned))?
 }
 
-/// Resolves `tool_choice`.
-pub(super) fn choice(body: &Map<String, Value>, tools: &[Tool]) -> Result<Choice, Refusal> {
-    let all = || (0..tools.len()).collect::<Vec<_>>();
+/// Resolves `tool_choice`; hosted tools that it does not allow are taken out.
+pub(super) fn choice(body: &Map<String, Value>, declared: &mut Declared) -> Result<Choice, Refusal> {
+    let all = || (0..declared.callable.len()).collect::<Vec<_>>();
     let Some(choice) = body.get("tool_choice").filter(|choice| !choice.is_null()) else {
         return Ok(Choice::Auto(all()));
     };
@@ -134,29 +146,31 @@ pub(super) fn choice(body: &Map<String, Value>, tools: &[Tool]) -> Result<Choice
         return match mode {
             "auto" => Ok(Choice::Auto(all())),
             "none" => Ok(Choice::Never),
-            "required" if has_tools(body, tools) => Ok(Choice::Forced(all())),
+            "required" if !declared.callable.is_empty() || !declared.hosted.is_empty() => Ok(Choice::Forced(all())),
             "required" => Err(refused("Tool choice 'required' must be specified with 'tools' parameter.".to_owned())),
             other => Err(wrong_value("tool_choice", other, &["none", "auto", "required"])),
         };
     }
-    object_choice(choice, body, tools)
+    object_choice(choice, declared)
 }
 
-fn object_choice(choice: &Value, body: &Map<String, Value>, tools: &[Tool]) -> Result<Choice, Refusal> {
+fn object_choice(choice: &Value, declared: &mut Declared) -> Result<Choice, Refusal> {
     let kind = choice.get("type").and_then(Value::as_str).ok_or_else(|| missing("tool_choice.type"))?;
+    let tools = &declared.callable;
     match kind {
         "function" | "custom" => named(choice, tools).map(|index| Choice::Forced(vec![index])),
         "allowed_tools" => {
             let list = choice.get("tools").and_then(Value::as_array).ok_or_else(|| missing("tool_choice.tools"))?;
             let callable = |tool: &&Value| matches!(tool["type"].as_str(), Some("function" | "custom"));
             let allowed = list.iter().filter(callable).map(|tool| named(tool, tools)).collect::<Result<Vec<_>, _>>()?;
+            declared.hosted.retain(|tool| list.iter().any(|one| one["type"] == tool["type"]));
             match choice.get("mode").and_then(Value::as_str) {
                 Some("required") => Ok(Choice::Forced(allowed)),
                 Some("auto") => Ok(Choice::Auto(allowed)),
                 other => Err(wrong_value("tool_choice.mode", other.unwrap_or("null"), &["auto", "required"])),
             }
         }
-        hosted if declares(body, hosted) => Ok(Choice::Never),
+        kind if declared.hosted.iter().any(|tool| tool["type"] == kind) => Ok(Choice::Hosted(kind.to_owned())),
         other => Err(refused(format!("Tool choice '{other}' not found in 'tools' parameter."))),
     }
 }
@@ -167,15 +181,6 @@ fn named(choice: &Value, tools: &[Tool]) -> Result<usize, Refusal> {
     let fits = |tool: &Tool| tool.name == name && matches!(tool.kind, ToolKind::Custom(_)) == is_custom;
     let found = tools.iter().position(fits);
     found.ok_or_else(|| refused(format!("Tool choice '{name}' not found in 'tools' parameter.")))
-}
-
-fn has_tools(body: &Map<String, Value>, tools: &[Tool]) -> bool {
-    !tools.is_empty() || body.get("tools").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
-}
-
-fn declares(body: &Map<String, Value>, kind: &str) -> bool {
-    let list = body.get("tools").and_then(Value::as_array);
-    list.is_some_and(|list| list.iter().any(|tool| tool.get("type").and_then(Value::as_str) == Some(kind)))
 }
 
 fn refused(message: String) -> Refusal {

@@ -1,6 +1,6 @@
 //! The JSON in which faults are ordered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::faults::{Fault, FaultBody, FaultSpec, Preset, ScriptStep, TerminalKind, Who};
 use super::super::state::State;
+use super::super::wishes::Manner;
 
 /// Why an order is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,8 @@ pub(super) enum Trouble {
     Malformed(#[from] serde_json::Error),
     #[error("no such account: {0}")]
     NoAccount(String),
+    #[error("no such model: {0}")]
+    NoModel(String),
 }
 
 #[derive(Deserialize)]
@@ -25,6 +28,12 @@ struct Order {
     fault: Value,
     times: Option<u32>,
     path: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Models {
+    without: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +111,17 @@ enum Kind {
     Events {
         count: usize,
     },
+    Answer {
+        with: Manner,
+    },
+    ImageFailed {
+        #[serde(default = "server_error", rename = "type")]
+        error_type: String,
+        code: String,
+        #[serde(default)]
+        message: String,
+    },
+    EncryptedContentExpired,
     FileRetries {
         polls: u32,
     },
@@ -148,6 +168,19 @@ pub(super) fn read(body: &[u8], state: &State) -> Result<Vec<FaultSpec>, Trouble
 pub(super) fn quota(body: &[u8]) -> Result<(f64, f64), Trouble> {
     let quota: Quota = serde_json::from_slice(body)?;
     Ok((quota.primary, quota.secondary))
+}
+
+/// The models that an account is to be without.
+pub(super) fn models(body: &[u8], state: &State) -> Result<BTreeSet<String>, Trouble> {
+    let models: Models = serde_json::from_slice(body)?;
+    match models.without.iter().find(|slug| !state.catalog.knows(slug)) {
+        Some(slug) => Err(Trouble::NoModel(slug.clone())),
+        None => Ok(models.without),
+    }
+}
+
+fn server_error() -> String {
+    "server_error".to_owned()
 }
 
 fn spec(order: Value, state: &State) -> Result<FaultSpec, Trouble> {
@@ -227,6 +260,9 @@ impl From<Kind> for Fault {
             Kind::CrLf => Fault::CrLf,
             Kind::Pace { pause_ms } => Fault::Pace(ms(pause_ms)),
             Kind::Events { count } => Fault::Events(count),
+            Kind::Answer { with } => Fault::Answer(with),
+            Kind::ImageFailed { error_type, code, message } => Fault::ImageFailed { kind: error_type, code, message },
+            Kind::EncryptedContentExpired => Fault::EncryptedContentExpired,
             Kind::FileRetries { polls } => Fault::FileRetries(polls),
             Kind::FileStatus { status, message } => Fault::FileStatus { status, message },
             Kind::RefreshFails { code } => Fault::RefreshFails { code },

@@ -12,6 +12,8 @@ pub(in crate::simulator) enum Route {
     Responses,
     /// `POST /oauth/token`.
     Token,
+    /// A turn or a compaction whose input has sealed content; asked for beside the route of the request.
+    Replay,
     /// `POST /backend-api/files/{id}/uploaded`.
     Finalize,
     /// Anything else.
@@ -83,7 +85,9 @@ impl Active {
         let place = match self.spec.fault.class() {
             Class::Refresh => route == Route::Token,
             Class::Stream => route == Route::Responses,
+            Class::Replay => route == Route::Replay,
             Class::File => route == Route::Finalize,
+            Class::Head if route == Route::Replay => false,
             Class::Head => match &self.spec.path {
                 Some(prefix) => path.starts_with(prefix.as_str()),
                 None => route == Route::Responses,

@@ -168,17 +168,53 @@ pub(super) fn bearer(account: &Account) -> String {
     format!("Bearer {}", account.login().access_token)
 }
 
-/// Sends a turn without reading the answer.
+/// A request body in the lite form, which all models but `gpt-5.5` want.
+pub(super) fn lite_turn(prompt: &str, tools: &Value) -> Value {
+    let mut body = turn(prompt);
+    body["model"] = json!("gpt-6-sol");
+    body["parallel_tool_calls"] = json!(false);
+    body["reasoning"] = json!({"context": "all_turns"});
+    let item = json!({"type": "additional_tools", "role": "developer", "tools": tools});
+    body["input"].as_array_mut().unwrap().insert(0, item);
+    body
+}
+
+/// Sends a turn without reading the answer; one whose reasoning spans all turns is sent in the lite form.
 pub(super) async fn begin(simulator: &Simulator, account: usize, body: &Value) -> TcpStream {
+    let lite: &[(&str, &str)] = if body["reasoning"]["context"] == "all_turns" {
+        &[("x-openai-internal-codex-responses-lite", "true")]
+    } else {
+        &[]
+    };
+    start(simulator, account, "/backend-api/codex/responses", lite, body).await
+}
+
+async fn start(simulator: &Simulator, account: usize, path: &str, more: &[(&str, &str)], body: &Value) -> TcpStream {
     let account = &simulator.accounts()[account];
     let bearer = bearer(account);
-    let headers = [
+    let mut headers = vec![
         ("authorization", bearer.as_str()),
         ("chatgpt-account-id", account.id()),
         ("content-type", "application/json"),
     ];
-    let bytes = body.to_string();
-    send(simulator.address(), "POST", "/backend-api/codex/responses", &headers, bytes.as_bytes()).await
+    headers.extend_from_slice(more);
+    send(simulator.address(), "POST", path, &headers, body.to_string().as_bytes()).await
+}
+
+/// Posts an object to any path.
+pub(super) async fn call(simulator: &Simulator, account: usize, path: &str, body: &Value) -> Answer {
+    call_with(simulator, account, path, &[], body).await
+}
+
+/// The same with further headers.
+pub(super) async fn call_with(
+    simulator: &Simulator,
+    account: usize,
+    path: &str,
+    more: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
+    read(start(simulator, account, path, more, body).await).await.expect("an answer")
 }
 
 pub(super) async fn post(simulator: &Simulator, account: usize, body: &Value) -> Answer {
@@ -190,4 +226,28 @@ pub(super) async fn get(simulator: &Simulator, account: usize, path: &str) -> An
     let bearer = bearer(account);
     let headers = [("authorization", bearer.as_str()), ("chatgpt-account-id", account.id())];
     request(simulator.address(), "GET", path, &headers, b"").await
+}
+
+pub(super) fn text_of(answer: &Answer) -> String {
+    let response = answer.response();
+    let items = response["output"].as_array().unwrap();
+    let message = items.iter().find(|item| item["type"] == "message").expect("a message");
+    message["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+pub(super) fn call_of(answer: &Answer) -> Value {
+    let response = answer.response();
+    let items = response["output"].as_array().unwrap();
+    items.iter().find(|item| item["type"].as_str().unwrap().ends_with("_call")).cloned().expect("a call")
+}
+
+pub(super) fn joined(answer: &Answer, event: &str) -> String {
+    let events = answer.events();
+    events.iter().filter(|one| one["type"] == event).map(|one| one["delta"].as_str().unwrap()).collect()
+}
+
+pub(super) fn weather() -> Value {
+    json!({"type": "function", "name": "weather", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string", "enum": ["Rome", "Oslo"]}, "days": {"type": "integer",
+        "minimum": 1, "maximum": 3}}, "required": ["city", "days"], "additionalProperties": false}})
 }

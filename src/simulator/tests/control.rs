@@ -67,6 +67,7 @@ async fn understands_every_order_of_the_documentation() {
         "overloaded_in_stream",
         "refresh500",
         "refresh_cut",
+        "encrypted_content_expired",
     ];
     for name in bare {
         let answer = order(&simulator, "POST", "/faults", &json!({"fault": name}).to_string()).await;
@@ -152,4 +153,18 @@ async fn keeps_browsers_and_other_machines_out() {
     let control = Some("0.0.0.0:0".parse().unwrap());
     let refused = Simulator::start(SimulatorConfig { control, ..SimulatorConfig::default() }).await;
     assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn takes_models_away_and_gives_them_back() {
+    let simulator = simulator().await;
+    for (body, status, answer) in [
+        (r#"{"without":["gpt-5.5"]}"#, 200, 400),
+        (r#"{"without":["gpt-9"]}"#, 400, 400),
+        (r#"{"only":["gpt-5.5"]}"#, 400, 400),
+        (r#"{"without":[]}"#, 200, 200),
+    ] {
+        assert_eq!(order(&simulator, "POST", "/accounts/sim-0/models", body).await.status, status, "{body}");
+        assert_eq!(post(&simulator, 0, &turn("hello")).await.status, answer, "{body}");
+    }
 }

@@ -51,6 +51,10 @@ async fn hits_other_paths_when_told() {
     simulator.inject(FaultSpec::new(Who::All, Fault::Preset(Preset::Forbidden)).on("/backend-api/wham"));
     assert_eq!(get(&simulator, 0, "/backend-api/wham/usage").await.status, 403);
     assert_eq!(get(&simulator, 0, "/backend-api/codex/models").await.status, 200);
+    simulator
+        .inject(FaultSpec::new(Who::Account(1), Fault::Preset(Preset::ServerError)).on("/backend-api/codex/models"));
+    assert_eq!(get(&simulator, 1, "/backend-api/codex/models").await.status, 500);
+    assert_eq!(get(&simulator, 0, "/backend-api/codex/models").await.status, 200);
     assert_eq!(post(&simulator, 0, &turn("hello")).await.status, 200);
 }
 

@@ -6,21 +6,10 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::super::{Fault, FaultSpec, Preset, Simulator, Who};
-use super::client::{Answer, bearer, post, read, request, turn};
+use super::client::{Answer, bearer, call, post, read, request, turn};
 use super::simulator;
 
 const BLOB: (&str, &str) = ("x-ms-blob-type", "BlockBlob");
-
-async fn call(simulator: &Simulator, account: usize, path: &str, body: &Value) -> Answer {
-    let account = &simulator.accounts()[account];
-    let bearer = bearer(account);
-    let headers = [
-        ("authorization", bearer.as_str()),
-        ("chatgpt-account-id", account.id()),
-        ("content-type", "application/json"),
-    ];
-    request(simulator.address(), "POST", path, &headers, body.to_string().as_bytes()).await
-}
 
 async fn create(simulator: &Simulator, account: usize, size: usize) -> (String, String) {
     let order = json!({"file_name": "notes.txt", "file_size": size, "use_case": "codex"});
@@ -44,6 +33,9 @@ async fn put(simulator: &Simulator, url: &str, headers: &[(&str, &str)], body: &
     let (address, path) = place(simulator, url);
     request(address, "PUT", path, headers, body).await
 }
+
+/// Name, URL, headers, body, and the status that is due.
+type Case<'a> = (&'a str, String, Vec<(&'a str, &'a str)>, &'a [u8], u16);
 
 /// A file that is ready.
 async fn ready(simulator: &Simulator, account: usize) -> String {
@@ -102,7 +94,7 @@ async fn refuses_uploads_that_are_not_exactly_as_promised() {
     let turned: String =
         url.chars().rev().collect::<String>().replacen(|c: char| c != 'x', "x", 1).chars().rev().collect();
     let token = bearer(&simulator.accounts()[0]);
-    let cases: [(&str, String, Vec<(&str, &str)>, &[u8], u16); 11] = [
+    let cases: [Case<'_>; 11] = [
         ("no blob type", url.clone(), vec![], b"hello", 400),
         ("another blob type", url.clone(), vec![("x-ms-blob-type", "PageBlob")], b"hello", 400),
         ("a bearer", url.clone(), vec![BLOB, ("authorization", &token)], b"hello", 400),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::Simulator;
-use super::client::{Answer, bearer, post, request, turn, with};
+use super::client::{Answer, bearer, lite_turn, post, request, turn, with};
 use super::simulator;
 
 /// A request, and a member of its refusal.
@@ -195,7 +195,8 @@ async fn accepts_what_codex_sends() {
 #[tokio::test]
 async fn refuses_a_model_that_is_not_in_the_plan() {
     let simulator = simulator().await;
-    let body = with("model", json!("gpt-6-astra"));
+    let mut body = lite_turn("hello", &json!([]));
+    body["model"] = json!("gpt-6-astra");
     assert_eq!(post(&simulator, 0, &body).await.status, 200);
     assert_eq!(post(&simulator, 1, &body).await.json()["error"]["type"], "invalid_request_error");
 }
@@ -317,7 +318,10 @@ async fn answers_unknown_paths_and_methods_with_404_and_405() {
     let simulator = simulator().await;
     for (method, path, status) in [
         ("GET", "/", 404),
-        ("POST", "/backend-api/codex/responses/compact", 404),
+        ("POST", "/backend-api/codex/responses/other", 404),
+        ("GET", "/backend-api/codex/responses/compact", 405),
+        ("GET", "/backend-api/transcribe", 405),
+        ("PUT", "/backend-api/codex/images/edits", 405),
         ("PUT", "/backend-api/codex/responses", 405),
         ("GET", "/oauth/token", 405),
         ("POST", "/backend-api/codex/models", 405),

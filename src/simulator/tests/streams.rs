@@ -3,32 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::{Fault, Who};
-use super::client::{Answer, get, post, turn, with};
+use super::client::{Answer, call_of, get, joined, lite_turn, post, text_of, turn, weather, with};
 use super::simulator;
-
-fn text_of(answer: &Answer) -> String {
-    let response = answer.response();
-    let items = response["output"].as_array().unwrap();
-    let message = items.iter().find(|item| item["type"] == "message").expect("a message");
-    message["content"][0]["text"].as_str().unwrap().to_owned()
-}
-
-fn call_of(answer: &Answer) -> Value {
-    let response = answer.response();
-    let items = response["output"].as_array().unwrap();
-    items.iter().find(|item| item["type"].as_str().unwrap().ends_with("_call")).cloned().expect("a call")
-}
-
-fn joined(answer: &Answer, event: &str) -> String {
-    let events = answer.events();
-    events.iter().filter(|one| one["type"] == event).map(|one| one["delta"].as_str().unwrap()).collect()
-}
-
-fn weather() -> Value {
-    json!({"type": "function", "name": "weather", "parameters": {
-        "type": "object", "properties": {"city": {"type": "string", "enum": ["Rome", "Oslo"]}, "days": {"type": "integer",
-        "minimum": 1, "maximum": 3}}, "required": ["city", "days"], "additionalProperties": false}})
-}
 
 #[tokio::test]
 async fn tells_a_text_from_created_to_completed_with_rising_numbers() {
@@ -167,11 +143,9 @@ async fn calls_on_its_own_only_when_the_user_speaks_of_a_tool() {
 #[tokio::test]
 async fn names_the_namespace_of_a_tool_that_travels_in_the_input() {
     let simulator = simulator().await;
-    let mut body = turn("use the tool");
-    body["model"] = json!("gpt-6-sol");
-    let tools = json!({"type": "additional_tools", "role": "developer", "tools": [
-        {"type": "namespace", "name": "functions", "description": "d", "tools": [weather()]}, {"name": "clock"}]});
-    body["input"].as_array_mut().unwrap().insert(0, tools);
+    let tools = json!([
+        {"type": "namespace", "name": "functions", "description": "d", "tools": [weather()]}, {"name": "clock"}]);
+    let body = lite_turn("use the tool", &tools);
     let call = call_of(&post(&simulator, 0, &body).await);
     assert_eq!((&call["name"], &call["namespace"]), (&json!("weather"), &json!("functions")));
 }
