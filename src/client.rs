@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::Connector;
 use pingora_core::upstreams::peer::HttpPeer;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use self::error::told;
 use self::resolve::Resolver;
@@ -33,17 +33,27 @@ pub struct Endpoint {
 impl From<&Origin> for Endpoint {
     fn from(origin: &Origin) -> Self {
         // An `Origin` is scheme, host and port of a URL that was parsed before; what cannot be read again cannot be dialled either.
-        let url = Url::parse(origin.as_str()).ok();
-        let host = match url.as_ref().and_then(Url::host) {
-            Some(Host::Domain(name)) => name.to_owned(),
-            Some(Host::Ipv4(ip)) => ip.to_string(),
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            None => String::new(),
+        let nowhere = Self { tls: false, host: String::new(), port: 0, authority: String::new() };
+        Url::parse(origin.as_str()).ok().and_then(|url| Self::of(&url)).unwrap_or(nowhere)
+    }
+}
+
+impl Endpoint {
+    /// Where a URL leads to; none for one that has no host, or is neither https nor http.
+    #[must_use]
+    pub fn of(url: &Url) -> Option<Self> {
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
         };
-        let tls = url.as_ref().is_some_and(|u| u.scheme() == "https");
-        let port = url.as_ref().and_then(Url::port_or_known_default).unwrap_or_default();
-        let authority = origin.as_str().split_once("://").map_or("", |(_, rest)| rest).to_owned();
-        Self { tls, host, port, authority }
+        let host = match url.host()? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(ip) => ip.to_string(),
+            Host::Ipv6(ip) => ip.to_string(),
+        };
+        let authority = url[Position::BeforeHost..Position::AfterPort].to_owned();
+        Some(Self { tls, host, port: url.port_or_known_default()?, authority })
     }
 }
 
@@ -61,6 +71,9 @@ pub struct ClientOptions {
     /// How long a resolved name is remembered.
     pub resolve_ttl: Duration,
 }
+
+/// Which addresses of a host may be dialled.
+pub type Allowed<'a> = &'a (dyn Fn(IpAddr) -> bool + Send + Sync);
 
 /// Reaches origins.
 pub struct Client {
@@ -88,23 +101,39 @@ impl Client {
 
     /// Connects, or takes a connection from the pool. All addresses of the name are tried.
     pub async fn connect(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
-        self.reach(to, 0).await
+        self.reach(to, 0, &|_| true).await
     }
 
     /// Connects anew, for a request that must not meet a stale connection: it is not from the pool, and does not go there afterwards.
     pub async fn connect_apart(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
-        let group = self.apart.fetch_add(1, Ordering::Relaxed) + 1;
-        self.reach(to, group).await
+        self.reach(to, self.new_group(), &|_| true).await
+    }
+
+    /// Connects anew, and only to an address of the host that `allowed` allows: the very address that was asked about is dialled.
+    pub async fn connect_checked(
+        self: &Arc<Self>,
+        to: &Endpoint,
+        allowed: Allowed<'_>,
+    ) -> Result<Connection, NetError> {
+        self.reach(to, self.new_group(), allowed).await
+    }
+
+    fn new_group(&self) -> u64 {
+        self.apart.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// `group`: 0 for the pool; any other number has no connection there.
-    async fn reach(self: &Arc<Self>, to: &Endpoint, group: u64) -> Result<Connection, NetError> {
+    async fn reach(self: &Arc<Self>, to: &Endpoint, group: u64, allowed: Allowed<'_>) -> Result<Connection, NetError> {
         let failed = |why: String| NetError::Connect(to.authority.clone(), why);
         let limit = self.options.connect_timeout;
         let deadline = Instant::now() + limit;
         // A name that cannot be looked up leaves time for the addresses that it had.
         let addresses = self.resolver.addresses(&to.host, to.port, limit / 2).await;
-        let addresses = addresses.map_err(|error| failed(error.to_string()))?;
+        let mut addresses = addresses.map_err(|error| failed(error.to_string()))?.to_vec();
+        addresses.retain(|address| allowed(address.ip()));
+        if addresses.is_empty() {
+            return Err(failed("no address of the host may be dialled".to_owned()));
+        }
         let mut last = String::from("no time was left");
         for (left, address) in (1..=u32::try_from(addresses.len()).unwrap_or(u32::MAX)).rev().zip(addresses.iter()) {
             // One that does not answer leaves time for the others.

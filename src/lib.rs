@@ -16,6 +16,7 @@
 //! | [`server`] | listeners, services, background work, shutdown |
 //! | [`proxy`] | a request's way, in order |
 //! | `endpoints` | routes answered here |
+//! | `files` | uploaded files |
 //! | `pool` | accounts as requests see them |
 //! | [`accounts`] | the life of a login: import, refresh |
 //! | [`client`] | reaches upstreams |
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 mod endpoints;
+mod files;
 mod host;
 mod operations;
 mod pool;

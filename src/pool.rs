@@ -9,7 +9,9 @@ mod health;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pooler_filter::{AccountId, AccountView, Clock, KeyFacts, KeyId, Keyring, PoolId, PoolView, Secret, Standing};
+use pooler_filter::{
+    AccountId, AccountView, Clock, KeyFacts, KeyId, Keyring, PoolId, PoolView, Secret, Standing, Timestamp,
+};
 
 pub(crate) use self::affinity::AffinityCache;
 pub(crate) use self::directory::{Account, Directory};
@@ -46,6 +48,17 @@ impl Pool {
         self.directory.load().accounts().cloned().collect()
     }
 
+    /// Files take no quota, but a login that is in order for longer than a moment.
+    fn standing(&self, account: &Account, model: &str, now: Timestamp) -> Standing {
+        let files = model.is_empty();
+        match if files { account.routes_files() } else { account.routes() } {
+            true if files => Standing::Ready,
+            true => self.health.standing(account.id, now),
+            false if account.status == AccountStatus::ReauthRequired => Standing::LoginLost,
+            false => Standing::Unready,
+        }
+    }
+
     /// What is known about the accounts' behaviour.
     pub(crate) const fn health(&self) -> &Health {
         &self.health
@@ -70,11 +83,7 @@ impl PoolView for Pool {
         let view = |account: &Arc<Account>| AccountView {
             account: account.id,
             label: Arc::clone(&account.label),
-            standing: match account.status {
-                _ if account.routes() => self.health.standing(account.id, now),
-                AccountStatus::ReauthRequired => Standing::LoginLost,
-                _ => Standing::Unready,
-            },
+            standing: self.standing(account, model, now),
             demoted: self
                 .health
                 .is_demoted(&Mark { pool, key: key.clone(), model: model.into(), account: account.id }, now),

@@ -8,10 +8,11 @@ mod downstream;
 mod finish;
 mod frames;
 mod intake;
-mod path;
+pub(crate) mod path;
 mod reply;
 pub mod route;
 mod session;
+mod upload;
 mod upstream;
 
 use std::sync::Arc;
@@ -24,16 +25,18 @@ use pooler_filter::{
     Slot as _, UpstreamRequest,
 };
 
-use self::admission::Bulkheads;
-use self::budget::Budget;
+use self::admission::{Bulkheads, Place};
+use self::body::FormCaps;
+use self::budget::{Budget, Room};
 use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
 use self::reply::{Fault, Relay, Relayed};
-use self::route::{Found, Handler};
+use self::route::{Class, Found, Handler, Payload};
 use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::endpoints::Endpoints;
+use crate::files::FileTable;
 use crate::pool::{Mark, Pool};
 use crate::server::Lifecycle;
 use crate::telemetry::Metrics;
@@ -50,6 +53,7 @@ pub(crate) struct Gateway {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) client: Arc<Client>,
     pub(crate) endpoints: Endpoints,
+    pub(crate) files: Arc<FileTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Arc<Lifecycle>,
@@ -66,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) client: Arc<Client>,
     pub(crate) endpoints: Endpoints,
+    pub(crate) files: Arc<FileTable>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Arc<Lifecycle>,
@@ -97,11 +102,11 @@ impl From<Gone> for Stop {
 
 impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle } = parts;
+        let Parts { settings, chain, pool, accounts, client, endpoints, files, metrics, clock, lifecycle } = parts;
         let limits = &settings.limits;
         let budget = Budget::new(limits.body_memory, limits.body_memory_wait);
         let bulkheads = Bulkheads::new(&limits.admission);
-        Self { settings, chain, pool, accounts, client, endpoints, metrics, clock, lifecycle, budget, bulkheads }
+        Self { settings, chain, pool, accounts, client, endpoints, files, metrics, clock, lifecycle, budget, bulkheads }
     }
 
     /// Whether a chain can serve proxied routes at all.
@@ -164,13 +169,18 @@ impl Gateway {
         }
         match found.handler {
             Handler::Local => {
-                let answer = self.endpoints.answer(cx)?;
+                let _place = match found.class {
+                    Class::Files => Some(self.bulkheads.of(found.class, false).enter().await?),
+                    Class::Model | Class::Compact | Class::Audio => None,
+                };
+                let answer = self.endpoints.answer(cx).await?;
                 reply::local(down, answer).await?;
                 Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
             }
             Handler::Proxy => self.proxy(found, down, cx, attempts).await,
+            Handler::Upload => self.upload(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
-            Handler::Upload | Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
+            Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
         }
     }
 
@@ -181,27 +191,54 @@ impl Gateway {
         cx: &mut Exchange,
         attempts: &Attempts,
     ) -> Result<Ended, Stop> {
-        intake::check_accept(cx.head())?;
         let mut room = self.budget.open();
-        let json = body::read_json(&mut down.session, &self.settings.limits, &mut room).await?;
-        let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
-        let _place = self.bulkheads.of(found.class, streams).enter().await?;
-        let mut request = UpstreamRequest {
-            method: Method::POST,
-            path: cx.head().path.clone(),
-            headers: HeaderMap::new(),
-            body: Body::Json(json),
-            expects: Expects::Response,
-        };
-        if let Flow::Reply(reply) = self.chain.request_body(&mut request, cx).await? {
-            reply::local(down, reply).await?;
+        let Some((request, _place)) = self.prepare(found, down, cx, &mut room).await? else {
             return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
-        }
+        };
         let walk = Walk::new(self, request, cx)?;
         let won = self.dispatch(&walk, down, cx, attempts).await?;
         drop(walk);
         drop(room);
         self.relay(won, down, cx, attempts).await
+    }
+
+    /// Reads the body, with a place to run in, and takes it down the chain. None: a filter has answered.
+    async fn prepare(
+        &self,
+        found: Found,
+        down: &mut Downstream,
+        cx: &mut Exchange,
+        room: &mut Room,
+    ) -> Result<Option<(UpstreamRequest, Place)>, Stop> {
+        intake::check_accept(cx.head())?;
+        let (body, place) = self.read(found, down, room).await?;
+        let mut request = UpstreamRequest {
+            method: Method::POST,
+            path: cx.head().path.clone(),
+            headers: HeaderMap::new(),
+            body,
+            expects: Expects::Response,
+        };
+        if let Flow::Reply(reply) = self.chain.request_body(&mut request, cx).await? {
+            reply::local(down, reply).await?;
+            return Ok(None);
+        }
+        Ok(Some((request, place)))
+    }
+
+    /// A form is read only with a place, as it may be large and take long; which one a JSON body needs stands in it.
+    async fn read(&self, found: Found, down: &mut Downstream, room: &mut Room) -> Result<(Body, Place), Stop> {
+        let given = body::is_form(&down.session.req_header().headers);
+        if found.payload == Payload::Form || (found.payload == Payload::JsonOrForm && given) {
+            let place = self.bulkheads.of(found.class, false).enter().await?;
+            let caps = FormCaps::of(found.route.operation, &self.settings);
+            let form = body::read_form(&mut down.session, &self.settings, caps, room).await?;
+            return Ok((Body::Multipart(form), place));
+        }
+        let json = body::read_json(&mut down.session, &self.settings.limits, room).await?;
+        let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
+        let place = self.bulkheads.of(found.class, streams).enter().await?;
+        Ok((Body::Json(json), place))
     }
 
     /// Walks the plan while the client is watched; a stream that stays silent for too long is committed with a comment.

@@ -25,6 +25,7 @@ pub use self::state::{StartError, State};
 use crate::admin::{self, Backend, BackendParts};
 use crate::config::Settings;
 use crate::endpoints::{Endpoints, ModelCatalog};
+use crate::files::FileTable;
 use crate::operations::Operations;
 use crate::pool::AffinityCache;
 use crate::proxy::{self, Gateway};
@@ -242,6 +243,7 @@ fn gateway(
 ) -> Result<Gateway, StartError> {
     let (settings, clock) = (Arc::clone(&work.settings), Arc::clone(&work.clock));
     let models = Arc::new(ModelCatalog::new(settings.models.clone()));
+    let files = Arc::new(FileTable::new(Arc::clone(&work.state.stores().files), Arc::clone(&clock)));
     let routing = &settings.routing;
     let ports = Ports {
         keyring: work.pool.clone(),
@@ -249,7 +251,7 @@ fn gateway(
         catalog: models.clone(),
         ledger: Arc::new(ledger::LedgerPort::new(&work.state, Arc::clone(&clock))),
         affinity: Arc::new(AffinityCache::new(routing.affinity_entries, routing.affinity_ttl, Arc::clone(&clock))),
-        files: Arc::new(state::Idle),
+        files: files.clone(),
         clock: Arc::clone(&clock),
     };
     let observer: Arc<dyn Observer> = metrics.clone();
@@ -261,7 +263,8 @@ fn gateway(
         pool: Arc::clone(&work.pool),
         accounts: Arc::clone(&work.accounts),
         client: Arc::clone(&work.client),
-        endpoints: Endpoints::new(models),
+        endpoints: Endpoints::new(models, Arc::clone(&files)),
+        files,
         metrics: Arc::clone(metrics),
         clock,
         lifecycle: Arc::clone(lifecycle),

@@ -1,12 +1,13 @@
-//! What must outlive the process: pools, keys, accounts, their tokens, and the ledger, behind one trait for each.
+//! What must outlive the process: pools, keys, accounts, their tokens, files, and the ledger, behind one trait for each.
 //!
 //! Each verb of a trait is one atomic step of the business, so an engine can do it in one transaction and a caller never has to
-//! read, change and write back. The request path calls none of them but [`LedgerStore::append`], which never waits.
+//! read, change and write back. The request path calls none of them but [`LedgerStore::append`], which never waits, and, for work with
+//! files, [`FileStore`].
 //!
 //! | file | holds |
 //! |---|---|
 //! | `records` | the stored records and the ledger's events |
-//! | `control`, `tokens`, `ledger` | the traits |
+//! | `control`, `tokens`, `ledger`, `files` | the traits |
 //! | `durable` | the handle that tells when a ledger event is on disk |
 //! | `codec`, `draft` | rows as bytes; the changes of one group, before they are written |
 //! | `rules` | the steps themselves, the same for every engine |
@@ -19,6 +20,7 @@ mod draft;
 mod durable;
 mod engine;
 mod error;
+mod files;
 mod ledger;
 mod memory;
 pub mod records;
@@ -34,12 +36,13 @@ use std::sync::Arc;
 pub use control::{Actor, Change, ChangeRecord, ControlOp, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 pub use durable::{Appended, Durable};
 pub use error::{Clash, StoreError, StoreOpenError};
+pub use files::FileStore;
 pub use ledger::{CommitStats, LedgerStore, RequestFilter};
 pub use memory::MemoryStore;
 pub use sled::{CommitFn, FatalFn, SledOptions, SledStore};
 pub use tokens::{AbortKind, RefreshGrant, TokenStore};
 
-/// The stores of one process. They are usually one engine seen through three traits.
+/// The stores of one process. They are usually one engine seen through all the traits.
 #[derive(Debug, Clone)]
 pub struct Stores {
     /// Pools, keys, accounts.
@@ -48,12 +51,14 @@ pub struct Stores {
     pub tokens: Arc<dyn TokenStore>,
     /// What happened to requests.
     pub ledger: Arc<dyn LedgerStore>,
+    /// Uploaded files.
+    pub files: Arc<dyn FileStore>,
 }
 
 impl Stores {
-    /// One engine for all three.
+    /// One engine for all of them.
     #[must_use]
-    pub fn of<S: ControlStore + TokenStore + LedgerStore + 'static>(store: &Arc<S>) -> Self {
-        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone() }
+    pub fn of<S: ControlStore + TokenStore + LedgerStore + FileStore + 'static>(store: &Arc<S>) -> Self {
+        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone(), files: store.clone() }
     }
 }

@@ -48,7 +48,8 @@ impl fmt::Debug for Call {
         let names: Vec<&HeaderName> = self.headers.keys().collect();
         f.debug_struct("Call")
             .field("method", &self.method)
-            .field("path", &self.path)
+            // A query may be a signature.
+            .field("path", &self.path.split('?').next())
             .field("headers", &names)
             .field("body", &self.body.len())
             .finish()
@@ -132,7 +133,7 @@ impl Connection {
             head.append_header(name.clone(), value.clone()).map_err(bad)?;
         }
         head.insert_header(header::HOST, self.authority.as_str()).map_err(bad)?;
-        if !call.body.is_empty() || call.method == Method::POST {
+        if !call.body.is_empty() || matches!(call.method, Method::POST | Method::PUT) {
             head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
         }
         Ok(head)

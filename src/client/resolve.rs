@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::literal;
 
-/// How many names are remembered at the most; origins come from the operator, so this is never reached in earnest.
+/// How many names are remembered at the most: origins of operators, and the few hosts that files are uploaded to.
 const MOST_NAMES: usize = 1024;
 /// How long addresses that could not be looked up anew serve before the next try: not every request waits for a resolver that is down.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -29,6 +29,21 @@ fn client(connect_timeout: Duration) -> Arc<Client> {
     })
 }
 
+#[tokio::test]
+async fn only_an_address_that_is_allowed_is_dialled() {
+    let (inside, outside) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.2:0").await.unwrap());
+    let client = client(Duration::from_secs(10));
+    let to = named(&client, &[inside.local_addr().unwrap(), outside.local_addr().unwrap()]);
+    let allowed = outside.local_addr().unwrap().ip();
+    let connection = client.connect_checked(&to, &|ip| ip == allowed).await.unwrap();
+    assert!(!connection.reused());
+    outside.accept().await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(50), inside.accept()).await.is_err(), "nobody knocked inside");
+    let refused = client.connect_checked(&to, &|ip| ip.is_unspecified()).await.unwrap_err();
+    assert!(refused.to_string().ends_with("no address of the host may be dialled"), "{refused}");
+}
+
 /// An address whose queue of connections is full: those that knock get no answer.
 struct Deaf {
     address: SocketAddr,

@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) sse: Sse,
     pub(super) routing: Routing,
     pub(super) ledger: Ledger,
+    pub(super) files: Files,
     pub(super) accounts: Accounts,
     pub(super) models: Option<Spanned<Vec<Model>>>,
     pub(super) secrets: Secrets,
@@ -132,6 +133,15 @@ pub(super) struct Routing {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ledger {
     pub(super) retention_days: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Files {
+    pub(super) max_size: Text,
+    pub(super) ttl: Text,
+    pub(super) finalize_timeout: Text,
+    pub(super) upload_origins: Option<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

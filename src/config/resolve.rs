@@ -11,10 +11,10 @@ use self::read::{
     DAY, HOUR, MINUTE, MS, SECOND, address, bytes, flag, header, number, path, read, text, time, window_log,
 };
 use super::settings::{
-    Accounts, Admission, Commit, Data, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations, Routing, Secrets,
-    Settings, Sse, Upstream,
+    Accounts, Admission, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations, Routing,
+    Secrets, Settings, Sse, Upstream,
 };
-use super::{Mistake, catalog, raw};
+use super::{Mistake, Origin, catalog, raw};
 use crate::secrets::KeySource;
 
 const KIB: usize = 1024;
@@ -33,6 +33,7 @@ pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake
     sse(file.sse, &mut out.sse)?;
     routing(file.routing, &mut out.routing)?;
     ledger(file.ledger, &mut out.ledger)?;
+    files(file.files, out.limits.max_body, &mut out.files)?;
     accounts(file.accounts, &mut out.accounts)?;
     if let Some(written) = file.models {
         out.models = models(written.into_inner())?;
@@ -148,6 +149,25 @@ fn routing(raw: raw::Routing, out: &mut Routing) -> Result<(), Mistake> {
 
 fn ledger(raw: raw::Ledger, out: &mut Ledger) -> Result<(), Mistake> {
     number(&mut out.retention_days, raw.retention_days, 1..=36_500)
+}
+
+fn files(raw: raw::Files, max_body: usize, out: &mut Files) -> Result<(), Mistake> {
+    let size = raw.max_size.as_ref().map(toml::Spanned::span);
+    bytes(&mut out.max_size, raw.max_size, KIB..=GIB)?;
+    match size {
+        Some(span) if out.max_size > max_body => {
+            return Err(Mistake::new(span, "max_size must not be above limits.max_body"));
+        }
+        Some(_) => {}
+        None => out.max_size = out.max_size.min(max_body),
+    }
+    time(&mut out.ttl, raw.ttl, MINUTE..=365 * DAY)?;
+    time(&mut out.finalize_timeout, raw.finalize_timeout, SECOND..=10 * MINUTE)?;
+    for written in raw.upload_origins.unwrap_or_default() {
+        let origin = written.get_ref().parse::<Origin>();
+        out.upload_origins.push(origin.map_err(|e| Mistake::new(written.span(), e.to_string()))?);
+    }
+    Ok(())
 }
 
 fn accounts(raw: raw::Accounts, out: &mut Accounts) -> Result<(), Mistake> {

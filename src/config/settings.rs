@@ -1,5 +1,6 @@
 //! Settings: what the program runs with. Checked, complete, and independent of how the file is written.
 
+mod files;
 mod serving;
 mod state;
 mod upstream;
@@ -7,6 +8,7 @@ mod upstream;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+pub use files::Files;
 pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse};
 pub use state::{Accounts, Data, Ledger, Log, LogFormat, Secrets};
 pub use upstream::{Commit, Model, Routing, Upstream};
@@ -44,6 +46,8 @@ pub struct Settings {
     pub routing: Routing,
     /// What is kept about requests.
     pub ledger: Ledger,
+    /// Uploaded files.
+    pub files: Files,
     /// Logins.
     pub accounts: Accounts,
     /// The models that are offered; ids are unique.
@@ -66,6 +70,7 @@ impl Default for Settings {
             sse: Sse::default(),
             routing: Routing::default(),
             ledger: Ledger::default(),
+            files: Files::default(),
             accounts: Accounts::default(),
             models: catalog::default_models(),
             secrets: Secrets::default(),

@@ -38,6 +38,8 @@ fn takes_what_is_written() {
         keep_alive = "0"
         [accounts]
         origin = "http://127.0.0.1:9999/"
+        [files]
+        upload_origins = ["http://127.0.0.1:9/", "https://blobs.example"]
         [log]
         filter = "warn,codex_pooler=trace"
         format = "json"
@@ -51,6 +53,11 @@ fn takes_what_is_written() {
     assert_eq!(settings("[limits]\nmax_body = \"1MiB\"").limits.max_compressed, 1 << 20);
     assert_eq!(s.sse.keep_alive, None);
     assert_eq!(s.accounts.origin.as_str(), "http://127.0.0.1:9999");
+    assert_eq!(
+        s.files.upload_origins.iter().map(Origin::as_str).collect::<Vec<_>>(),
+        ["http://127.0.0.1:9", "https://blobs.example"]
+    );
+    assert_eq!(s.files.max_size, 1 << 20, "never above max_body");
     assert_eq!((s.log.filter.as_str(), s.log.format), ("warn,codex_pooler=trace", LogFormat::Json));
 }
 
@@ -87,6 +94,12 @@ fn every_mistake_names_file_line_column_and_key() {
         ("[limits]\nzstd_window = \"3MiB\"", "test.toml:2:15: limits.zstd_window: ", "power of two"),
         ("[limits.admission.http]\nrunning = 0", "test.toml:2:11: limits.admission.http.running: ", "from 1"),
         ("[upstream]\nuser_agent = \"a\\nb\"", "test.toml:2:14: upstream.user_agent: ", "not a valid header"),
+        ("[files]\nmax_size = \"65MiB\"", "test.toml:2:12: files.max_size: ", "must not be above limits.max_body"),
+        (
+            "[files]\nupload_origins = [\"http://a.example\"]",
+            "test.toml:2:19: files.upload_origins[0]: ",
+            "must be https",
+        ),
         ("[accounts]\norigin = \"http://chatgpt.com\"", "test.toml:2:10: accounts.origin: ", "must be https"),
         ("[[models]]\nname = \"x\"", "test.toml:2:1: models[0].name: ", "unknown field"),
         ("[[models]]\nid = \"x\"\n[[models]]\nid = \"x\"", "test.toml:4:6: models[1].id: ", "stands twice"),

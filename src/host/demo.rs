@@ -16,7 +16,7 @@ use self::file::DemoFile;
 use self::print::Access;
 use super::{Program, signals};
 use crate::cli::{DemoArgs, Failure};
-use crate::config::{ConfigFile, Log, LogFormat, Origin};
+use crate::config::{ConfigFile, Log, LogFormat, Origin, OriginError};
 use crate::server::Running;
 use crate::simulator::{Simulator, SimulatorConfig};
 use crate::telemetry::start_log;
@@ -97,6 +97,16 @@ impl Upstream {
         }
     }
 
+    /// Where files may be uploaded to, although it is no public address.
+    fn upload_origin(&self) -> Result<Origin, Failure> {
+        match self {
+            Self::Simulated(simulator) => {
+                simulator.upload_origin().parse().map_err(|error: OriginError| Failure::new(error.to_string()))
+            }
+            Self::Given(origin) => Ok(origin.clone()),
+        }
+    }
+
     /// The logins to import: of the simulator, or made up.
     fn accounts(&self, args: &DemoArgs, file: &DemoFile) -> Result<Vec<setup::Login>, Failure> {
         match self {
@@ -137,6 +147,7 @@ fn start_gateway(
     settings.gateway.threads = NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN);
     let usual = args.port == USUAL_PORT && TcpListener::bind(USUAL_METRICS).is_ok();
     settings.operations.listen = if usual { USUAL_METRICS } else { ANY };
+    settings.files.upload_origins = vec![upstream.upload_origin()?];
     if !upstream.is_simulated() {
         settings.models.retain(|model| model.id == "gpt-5.5");
     }

@@ -40,6 +40,11 @@ impl Account {
         self.status.routes_text()
     }
 
+    /// Whether its state allows requests about files.
+    pub(crate) const fn routes_files(&self) -> bool {
+        self.status.routes_files()
+    }
+
     fn of(record: &AccountRecord) -> Option<Self> {
         let origin: Origin = record.origin.parse().ok()?;
         let issuer: Origin = record.issuer.parse().ok()?;

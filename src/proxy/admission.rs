@@ -19,6 +19,9 @@ pub(crate) fn overloaded() -> Reject {
     Reject::new(RejectKind::Overloaded, "server_is_overloaded", message).retry_after(COME_BACK)
 }
 
+/// A place to run in, as long as it is held.
+pub(crate) type Place = OwnedSemaphorePermit;
+
 /// The bulkheads of all classes.
 #[derive(Debug)]
 pub(crate) struct Bulkheads {
@@ -81,7 +84,7 @@ impl Bulkhead {
     }
 
     /// A place to run in, until it is dropped. First come, first served.
-    pub(crate) async fn enter(&self) -> Result<OwnedSemaphorePermit, Reject> {
+    pub(crate) async fn enter(&self) -> Result<Place, Reject> {
         if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
             return Ok(permit);
         }

@@ -1,5 +1,6 @@
 //! Reads and decodes the body of a request, under caps. The only place where a client's body is read.
 
+mod form;
 mod inflate;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use pooler_filter::json::{JsonError, JsonObject};
 use pooler_filter::{Reject, RejectKind};
 use tokio::time::timeout;
 
+pub(crate) use self::form::{FormCaps, is_form, read_form};
 use self::inflate::Coding;
 use super::budget::Room;
 use crate::config::Limits;
@@ -53,8 +55,25 @@ fn require_json(headers: &HeaderMap) -> Result<(), Reject> {
     if essence == "application/json" || (essence.contains('/') && essence.ends_with("+json")) {
         return Ok(());
     }
+    Err(compressed(&essence))
+}
+
+fn compressed(essence: &str) -> Reject {
     let message = format!("compressed {essence} request bodies are not supported");
-    Err(Reject::new(RejectKind::UnsupportedMedia, "unsupported_media_type", message))
+    Reject::new(RejectKind::UnsupportedMedia, "unsupported_media_type", message)
+}
+
+/// The length that the client promised, if it did.
+fn promised(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Tells a client that waits for it to send its body.
+async fn go_ahead(session: &mut ServerSession) -> Result<(), Reject> {
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        session.write_continue_response().await.map_err(unreadable)?;
+    }
+    Ok(())
 }
 
 fn too_large() -> Reject {
@@ -70,14 +89,11 @@ fn packed_cap(reject: Reject) -> Reject {
 }
 
 async fn read(session: &mut ServerSession, cap: usize, idle: Duration, room: &mut Room) -> Result<Bytes, Reject> {
-    let promised = session.req_header().headers.get(header::CONTENT_LENGTH);
-    let promised = promised.and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    let promised = promised(&session.req_header().headers);
     if promised.is_some_and(|length| length > cap) {
         return Err(too_large());
     }
-    if session.req_header().headers.get(header::EXPECT).is_some() {
-        session.write_continue_response().await.map_err(unreadable)?;
-    }
+    go_ahead(session).await?;
     let up_front = promised.map_or(FIRST_ROOM, |length| length.min(MOST_UP_FRONT));
     room.grow_to(up_front).await?;
     let mut body = BytesMut::with_capacity(up_front);

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _, Principal, Reject,
-    RejectKind, Route, Served, Standing, UpstreamRequest,
+    AccountId, AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _,
+    Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest,
 };
 
 pub(crate) use self::attempt::{Answer, Source};
@@ -93,6 +93,22 @@ impl<'a> Walk<'a> {
             blocks: gateway.block_limits(cx.require::<Route>()?.operation, want),
             request: Frozen::new(request, cx),
         })
+    }
+
+    /// The same walk with another request, to this account alone.
+    pub(crate) fn alone(&self, account: AccountId, request: UpstreamRequest, cx: &Exchange) -> Walk<'a> {
+        Walk {
+            gateway: self.gateway,
+            plan: self.plan.iter().filter(|candidate| candidate.account == account).cloned().collect(),
+            pool: self.pool,
+            key: self.key.clone(),
+            model: self.model.clone(),
+            want: self.want,
+            input_file: self.input_file,
+            context_window: self.context_window,
+            blocks: self.blocks,
+            request: Frozen::new(request, cx),
+        }
     }
 
     pub(crate) const fn want(&self) -> Want {

@@ -61,6 +61,8 @@ impl HttpServerApp for Gateway {
         let mut cx = intake::exchange(&session, self.clock.now());
         let mut down = Downstream::new(session, cx.id(), since, gateway.write_timeout);
         self.exchange(&mut down, &mut cx).await;
+        // What the request held in memory, such as an uploaded file, does not wait with its connection for the next one.
+        drop(cx);
         let session = flushed(down, gateway.write_timeout).await?;
         drop(busy);
         next_request(session, gateway.keep_alive, &mut stopping).await

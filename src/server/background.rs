@@ -26,6 +26,8 @@ const SWEEP: Duration = Duration::from_secs(15);
 const SIDE_BY_SIDE: usize = 8;
 /// How often old rows are thrown away.
 const PRUNE: Duration = Duration::from_secs(60 * 60);
+/// How often expired files are forgotten.
+const PRUNE_FILES: Duration = Duration::from_secs(15 * 60);
 /// Pauses after failed refreshes: from here, doubled each time, up to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -74,6 +76,7 @@ impl Work {
     pub(super) fn spawn(self, runtime: &Runtime, stop: &Stop) {
         runtime.spawn(until(stop.clone(), self.clone().follow_logins()));
         runtime.spawn(until(stop.clone(), self.clone().refresh_due()));
+        runtime.spawn(until(stop.clone(), self.clone().prune_files()));
         runtime.spawn(until(stop.clone(), self.prune()));
     }
 
@@ -145,6 +148,19 @@ impl Work {
                     let pause = failed.get(&id).map_or(FIRST_PAUSE, |(_, last)| (*last * 2).min(LONGEST_PAUSE));
                     failed.insert(id, (Instant::now() + pause, pause));
                 }
+            }
+        }
+    }
+
+    async fn prune_files(self) {
+        let mut every = interval(PRUNE_FILES);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            match self.state.stores().files.prune_files(self.clock.now()).await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "files that have expired were forgotten"),
+                Err(error) => tracing::error!(%error, "expired files could not be forgotten"),
             }
         }
     }

@@ -9,7 +9,9 @@ use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::records::{AccountRecord, AssignmentRecord, BootId, KeyRecord, PoolRecord, RequestRecord, TokenRecord};
+use super::records::{
+    AccountRecord, AssignmentRecord, BootId, FileRecord, KeyRecord, PoolRecord, RequestRecord, TokenRecord,
+};
 use super::{ChangeRecord, KeyMark, Rev, StoreError};
 
 /// Format of keys and values; another number means another program.
@@ -31,10 +33,11 @@ pub(super) enum Table {
     Requests,
     OpenRequests,
     KeyMarks,
+    Files,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Meta,
         Self::Pools,
         Self::Keys,
@@ -45,6 +48,7 @@ impl Table {
         Self::Requests,
         Self::OpenRequests,
         Self::KeyMarks,
+        Self::Files,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -59,6 +63,7 @@ impl Table {
             Self::Requests => "requests",
             Self::OpenRequests => "requests_open",
             Self::KeyMarks => "key_marks",
+            Self::Files => "files",
         }
     }
 
@@ -90,6 +95,7 @@ macro_rules! stored {
 stored! {
     MetaNumber => Meta, PoolRecord => Pools, KeyRecord => Keys, AccountRecord => Accounts, AssignmentRecord => Assignments,
     TokenRecord => Tokens, ChangeRecord => Changes, RequestRecord => Requests, OpenRequest => OpenRequests, KeyMark => KeyMarks,
+    FileRecord => Files,
 }
 
 /// The bytes of a value.
@@ -174,6 +180,25 @@ pub(super) mod key {
 
     pub(in crate::store) fn key_mark(key_id: &str) -> Vec<u8> {
         of(&[key_id.as_bytes()])
+    }
+
+    /// The public half of a key has a fixed width; its length is told all the same, so that no key is the beginning of another.
+    fn owner(pool: PoolId, key: &KeyId) -> Vec<u8> {
+        let length = u8::try_from(key.as_str().len()).unwrap_or(u8::MAX);
+        of(&[pool.as_bytes(), &[length], key.as_str().as_bytes()])
+    }
+
+    pub(in crate::store) fn file(pool: PoolId, key: &KeyId, id: &str) -> Vec<u8> {
+        let mut place = owner(pool, key);
+        place.extend_from_slice(id.as_bytes());
+        place
+    }
+
+    /// Every file of one key of a pool; ids are text, which has no byte 255.
+    pub(in crate::store) fn files(pool: PoolId, key: &KeyId) -> Range<Vec<u8>> {
+        let start = owner(pool, key);
+        let end = [start.as_slice(), &[u8::MAX]].concat();
+        start..end
     }
 
     /// Every key of a table.

@@ -4,15 +4,18 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 
 use async_trait::async_trait;
-use pooler_filter::{AccountId, RequestId, Timestamp};
+use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 use tokio::sync::oneshot;
 
 use super::codec::{Table, decode, key};
 use super::control::{ChangeRecord, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 use super::draft::{Draft, Order, Rows};
 use super::durable::{Durable, Resolver};
+use super::files::FileStore;
 use super::ledger::{CommitStats, LedgerStore, RequestFilter};
-use super::records::{AccountStatus, BootId, Fence, LedgerEvent, RequestRecord, SealedTokens, TokenRecord, Version};
+use super::records::{
+    AccountStatus, BootId, Fence, FileRecord, LedgerEvent, RequestRecord, SealedTokens, TokenRecord, Version,
+};
 use super::rules;
 use super::tokens::{AbortKind, RefreshGrant, TokenStore};
 use super::{Actor, StoreError};
@@ -206,6 +209,45 @@ impl<E: Engine> LedgerStore for E {
 
     fn commit_stats(&self) -> CommitStats {
         self.stats()
+    }
+}
+
+#[async_trait]
+impl<E: Engine> FileStore for E {
+    async fn put_file(&self, file: FileRecord) -> Result<(), StoreError> {
+        run(self, move |draft| rules::files::put(draft, file)).await
+    }
+
+    async fn file(
+        &self,
+        pool: PoolId,
+        key: &KeyId,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<FileRecord>, StoreError> {
+        let key = key::file(pool, key, id);
+        self.view(Box::new(move |rows| {
+            let found = rows.get(Table::Files, &key)?.map(|bytes| decode::<FileRecord>(&key, &bytes)).transpose()?;
+            Ok(found.filter(|file| file.expires_at > now))
+        }))
+        .await
+    }
+
+    async fn files(&self, pool: PoolId, key: &KeyId, now: Timestamp) -> Result<Vec<FileRecord>, StoreError> {
+        let keys = key::files(pool, key);
+        self.view(Box::new(move |rows| {
+            let live = |key: &[u8], bytes: &[u8]| {
+                Ok(Some(decode::<FileRecord>(key, bytes)?).filter(|file| file.expires_at > now))
+            };
+            let mut files = newest(rows, Table::Files, keys, usize::MAX, live)?;
+            files.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
+            Ok(files)
+        }))
+        .await
+    }
+
+    async fn prune_files(&self, now: Timestamp) -> Result<u64, StoreError> {
+        in_chunks(self, move |draft| rules::files::prune(draft, now)).await
     }
 }
 

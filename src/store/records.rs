@@ -4,6 +4,7 @@
 //! ever holds a prompt, an answer, a header, a key in clear or a token in clear.
 
 pub mod control;
+pub mod files;
 pub mod ledger;
 pub mod tokens;
 
@@ -11,6 +12,7 @@ pub use control::{
     AccountRecord, AccountStatus, AssignmentRecord, KeyDigest, KeyPolicy, KeyRecord, KeyStatus, PoolRecord,
     PoolSettings, PoolStatus, RoutingStrategy,
 };
+pub use files::{FileRecord, FileStatus};
 pub use ledger::{
     AttemptRecord, BootId, LedgerEvent, Lost, Outcome, RequestRecord, RequestState, Reserved, Settled, Subject, Usage,
 };

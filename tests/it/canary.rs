@@ -28,6 +28,11 @@ const COOKIE: &str = "canary-cookie-51aa";
 const FILE_NAME: &str = "canary-file-name-7730";
 /// `canary-file-content` as the data URL has it.
 const FILE: &str = "Y2FuYXJ5LWZpbGUtY29udGVudA==";
+const UPLOAD: &str = "canary-upload-17c9";
+/// The name of an uploaded file: clients see it in the list of their files, so it is in the store; it is in nothing else.
+const UPLOAD_NAME: &str = "canary-upload-name-e05b";
+/// What the address of an upload is signed with.
+const SIGNATURE: &str = "&sig=";
 const TOOL: &str = "canary_tool_ab12";
 const CACHE_KEY: &str = "canary-cache-key-2b9e";
 const SESSION: &str = "canary-session-88c3";
@@ -46,9 +51,9 @@ const REFRESH: &str = "rt_AAAAAAAA";
 /// The addresses of the logins: operators see them in the list of accounts, so they are in the store; they are in nothing else.
 const EMAIL: &str = "@example.invalid";
 
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 19] = [
     PROMPT, ANSWER, PROVIDER, COOKIE, FILE_NAME, FILE, TOOL, CACHE_KEY, SESSION, METADATA, PERSON, QUERY, PATH, MEMBER,
-    MODEL, CREDENTIAL, IMPORT,
+    MODEL, CREDENTIAL, IMPORT, UPLOAD, SIGNATURE,
 ];
 
 /// Keeps what is logged, by whom ever.
@@ -163,6 +168,27 @@ async fn served(gateway: &Gateway) {
     codex::sse(Who::All, &gateway.codex, answer());
     assert_eq!(both(gateway).await, [200, 200]);
     gateway.codex.clear_faults();
+}
+
+/// A file that is uploaded, and one that the storage refuses.
+async fn uploaded(gateway: &Gateway) {
+    let body = |bytes: &str| {
+        format!(
+            "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--b\r\ncontent-disposition: form-data; \
+             name=\"file\"; filename=\"{UPLOAD_NAME}\"\r\n\r\n{bytes}\r\n--b--"
+        )
+    };
+    let client = &gateway.client;
+    let headers = [("content-type", "multipart/form-data; boundary=b"), ("cookie", COOKIE)];
+    for (wanted, bytes) in [(200, UPLOAD), (502, UPLOAD)] {
+        let path = format!("/v1/files?{QUERY}");
+        assert_eq!(client.send(client.request("POST", &path, &headers, body(bytes).as_bytes())).await.status, wanted);
+        let refusal = Fault::Status { status: 403, body: FaultBody::Text(PROVIDER.into()), headers: BTreeMap::new() };
+        gateway.codex.inject(FaultSpec::new(Who::All, refusal).on("/uploads/"));
+    }
+    gateway.codex.clear_faults();
+    assert!(contains(&client.get("/v1/files").await.body, UPLOAD_NAME));
+    assert_eq!(client.get(&format!("/v1/files?{QUERY}={QUERY}")).await.status, 400);
 }
 
 /// Failures whose text the provider chose.
@@ -305,6 +331,7 @@ async fn no_secret_is_ever_written_down() {
     let log = Captured::start();
     let gateway = Gateway::start().await;
     served(&gateway).await;
+    uploaded(&gateway).await;
     failed(&gateway).await;
     refused(&gateway).await;
     left(&gateway).await;
@@ -329,6 +356,9 @@ async fn no_secret_is_ever_written_down() {
     }
     for place in ["metrics", "log"] {
         assert!(!contains(&places[place], EMAIL), "the address of a login stands in the {place}");
+    }
+    for place in ["metrics", "log", "--json"] {
+        assert!(!contains(&places[place], UPLOAD_NAME), "the name of a file stands in the {place}");
     }
 }
 

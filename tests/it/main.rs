@@ -14,6 +14,7 @@
 //! | `custom_binary` | a program with a filter of its own |
 //! | `demo` | the demo as a process |
 //! | `failover` | every failure that moves to the next account, and those that do not |
+//! | `files` | uploads, and what is known of them |
 //! | `limits` | bulkheads and memory |
 //! | `models` | `GET /v1/models` |
 //! | `process` | `serve` as a process: signals, crashes, the admin socket |
@@ -41,6 +42,7 @@ mod commit;
 mod custom_binary;
 mod demo;
 mod failover;
+mod files;
 mod limits;
 mod models;
 mod process;

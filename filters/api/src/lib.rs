@@ -271,5 +271,5 @@ pub use reject::{Code, Extra, Reject, RejectKind, Source};
 pub use secret::Secret;
 pub use slots::{
     AttemptReport, AttemptResult, Candidate, Intent, Issuers, Operation, Permit, Plan, Principal, Reason, Replayed,
-    Reservation, Route, Served, Surface, Usage,
+    Reservation, Route, Served, Surface, Upload, Usage,
 };

@@ -134,7 +134,8 @@ pub struct AccountView {
 
 /// Shows the accounts of a pool as they stand now.
 pub trait PoolView: Send + Sync {
-    /// The accounts that are assigned to the pool, in a stable order.
+    /// The accounts that are assigned to the pool, in a stable order. An empty `model` stands for work with files: it needs an account whose
+    /// login is in order, and none of its quota.
     fn accounts(&self, pool: PoolId, key: &KeyId, model: &str) -> Vec<AccountView>;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::form::Chunks;
 use crate::{AccountId, Code, Durable, KeyFacts, Slot, TokenUsage};
 
 /// Which family of clients a route serves; decides the form of errors and the checks before it.
@@ -134,6 +135,30 @@ pub struct Replayed {
 
 impl Slot for Intent {
     const NAME: &'static str = "intent";
+}
+
+/// The file that the client uploads. Written by `codex_rewrite`; the host takes it to where the upstream wants it. `Debug` tells its size
+/// alone.
+#[derive(Clone, Default)]
+pub struct Upload {
+    /// The last segment of the client's name for it, at most 255 characters; never empty.
+    pub filename: String,
+    /// Media type: a valid header value.
+    pub content_type: String,
+    /// What it is for, one of the purposes of docs/v1.md, Files.
+    pub purpose: &'static str,
+    /// The bytes.
+    pub data: Chunks,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("bytes", &self.data.len()).finish_non_exhaustive()
+    }
+}
+
+impl Slot for Upload {
+    const NAME: &'static str = "upload";
 }
 
 /// Why a candidate stands where it stands.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use pooler_filter::{
     BuildError, Catalog, Clock, Contract, Exchange, Filter, FilterContext, FilterFactory, Flow, Intent, Operation,
-    Port, Principal, Reject, ResponseHead, Route, Slot, Stage, UpstreamRequest, async_trait,
+    Port, Principal, Reject, ResponseHead, Route, Slot, Stage, Upload, UpstreamRequest, async_trait,
 };
 use serde::Deserialize;
 
@@ -49,7 +49,7 @@ impl std::fmt::Debug for CodexRewrite {
 impl FilterFactory for CodexRewrite {
     const NAME: &'static str = "codex_rewrite";
     const CONTRACT: Contract = Contract::new()
-        .on_body(&[Route::NAME, Principal::NAME], &[Intent::NAME, Echo::NAME])
+        .on_body(&[Route::NAME, Principal::NAME], &[Intent::NAME, Echo::NAME, Upload::NAME])
         .on_response(&[Intent::NAME, Echo::NAME], &[])
         .ports(&[Port::Catalog, Port::Clock]);
     type Config = Config;
@@ -75,8 +75,8 @@ impl Filter for CodexRewrite {
             Operation::Chat => request::chat(self, request, cx)?,
             Operation::GenerateImage | Operation::EditImage => request::images(self, request, cx)?,
             Operation::Transcribe => request::transcribe(self, request, cx)?,
-            Operation::CreateFile
-            | Operation::ListFiles
+            Operation::CreateFile => request::upload(self, request, cx)?,
+            Operation::ListFiles
             | Operation::GetFile
             | Operation::FileContent
             | Operation::DeleteFile

@@ -22,6 +22,7 @@ mod tier;
 mod tool_choice;
 mod tools;
 mod transcribe;
+mod upload;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) use self::compact::compact;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::images::images;
 pub(crate) use self::transcribe::transcribe;
+pub(crate) use self::upload::upload;
 
 use self::fields::{Field, Members};
 use self::input::Input;

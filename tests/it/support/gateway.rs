@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_pooler::admin::{Command, Reply, Who, prepare_dir};
-use codex_pooler::config::{self, Settings};
+use codex_pooler::config::{self, Origin, Settings};
 use codex_pooler::server::{Running, Start, State};
 use codex_pooler::simulator::{Recorded, Simulator};
 use codex_pooler::store::RequestFilter;
@@ -36,6 +36,8 @@ pub struct Builder {
     settings: Box<dyn FnOnce(&mut Settings)>,
     registry: Registry,
     clock: Arc<dyn Clock>,
+    /// Where files may be uploaded to: the simulator is no public address.
+    uploads: Vec<Origin>,
 }
 
 impl Gateway {
@@ -51,6 +53,7 @@ impl Gateway {
             settings: Box::new(|_| {}),
             registry: codex_pooler::builtin_filters(),
             clock: Arc::new(SystemClock),
+            uploads: Vec::new(),
         }
     }
 
@@ -144,9 +147,10 @@ impl Builder {
         self
     }
 
-    pub async fn start(self) -> Gateway {
+    pub async fn start(mut self) -> Gateway {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let codex = codex::start(self.accounts).await;
+        self.uploads.push(codex.upload_origin().parse().expect("an origin"));
         let running = self.run(&dir.path().join("data")).await;
         let client = Client { address: running.addresses()[0], key: String::new() };
         let mut gateway = Gateway { running, codex, client, dir };
@@ -175,6 +179,7 @@ impl Builder {
         settings.operations.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.data.dir = data.to_owned();
         settings.gateway.shutdown_grace = Duration::from_secs(5);
+        settings.files.upload_origins.extend(self.uploads);
         (self.settings)(&mut settings);
         prepare_dir(data).expect("a private directory");
         let metrics = Arc::new(Metrics::new().expect("each name once"));
