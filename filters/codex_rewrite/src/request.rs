@@ -4,15 +4,18 @@
 
 mod chat;
 mod compact;
+mod edits;
 mod estimate;
 mod fields;
 mod form;
 mod identity;
 mod images;
 mod input;
+mod lite;
 mod model;
 mod options;
 mod patch;
+mod projection;
 mod reasoning;
 mod repeat;
 mod schema;
@@ -22,14 +25,17 @@ mod tier;
 mod tool_choice;
 mod tools;
 mod transcribe;
+mod trigger;
 mod upload;
+mod upstream;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
-use pooler_filter::json::{JsonObject, Kind, Value, write_str};
+use pooler_filter::json::{JsonObject, Kind, Value};
 use pooler_filter::{Exchange, Intent, KeyFacts, ModelFacts, Principal, Reject, UpstreamRequest};
 
 pub(crate) use self::chat::chat;
@@ -39,6 +45,7 @@ pub(crate) use self::images::images;
 pub(crate) use self::transcribe::transcribe;
 pub(crate) use self::upload::upload;
 
+use self::edits::Edits;
 use self::fields::{Field, Members};
 use self::input::Input;
 use self::patch::filled;
@@ -56,14 +63,9 @@ const PATH: &str = "/backend-api/codex/responses";
 pub(crate) fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let checked = Checked::of(filter, &key, Source::responses(body))?;
-    let (intent, echo) = (checked.intent(body), checked.echo());
-    checked.edits(filter.forward_metadata).apply(body);
-    request.method = Method::POST;
-    request.path = PATH.into();
-    filter.identity.write(&mut request.headers);
-    cx.put(intent)?;
-    cx.put(echo)
+    let mut upstream = Checked::of(filter, &key, Source::responses(body))?.upstream(filter.forward_metadata, body);
+    mem::take(&mut upstream.edits).apply(body);
+    upstream.write(PATH, filter, request, cx)
 }
 
 /// A request that has passed every check, with what its members become.
@@ -105,8 +107,11 @@ impl<'a> Checked<'a> {
         let instructions = instructions(get(Field::Instructions), &input.lifted)?;
         check_continuation(get(Field::PreviousResponseId), continued, input.found.tool_output)?;
         refused.raise(Field::Tools)?;
-        let tools = Tools::of(get(Field::Tools))?;
+        let tools = Tools::of(get(Field::Tools), mem::take(&mut input.declared))?;
         refused.raise(Field::ToolChoice)?;
+        if model.as_ref().is_ok_and(|model| model.lite) {
+            lite::check_tool_choice(get(Field::ToolChoice))?;
+        }
         let tool_choice = tool_choice::of(get(Field::ToolChoice), &tools)?;
         refused.raise(Field::MaxOutputTokens)?;
         let max_output_tokens = options::max_output_tokens(get(Field::MaxOutputTokens))?;
@@ -123,7 +128,7 @@ impl<'a> Checked<'a> {
         let include = options::include(get(Field::Include))?;
         let text = options::text(get(Field::Text));
         schema::check_text_format(get(Field::Text))?;
-        input.media.take().map_or(Ok(()), Err)?;
+        input.media.take().or_else(|| input.audio.take()).map_or(Ok(()), Err)?;
         let model = model?;
         model::check_capabilities(&model, input.found.image, tier)?;
         Ok(Self {
@@ -155,9 +160,11 @@ impl<'a> Checked<'a> {
             estimated_output_tokens: estimate::output_tokens(self.max_output_tokens, &self.input.found, self.continued),
             input_file: self.input.found.file,
             context_window: self.model.context_window,
+            one_account: false,
             sources: self.model.sources.clone(),
-            files: self.input.found.files.clone(),
-            ..Intent::default()
+            files: each_once(&self.input.found.files),
+            previous_response_id: filled(self.members.get(Field::PreviousResponseId)).map(Cow::into_owned),
+            replayed: self.input.replayed.clone(),
         }
     }
 
@@ -175,16 +182,17 @@ impl<'a> Checked<'a> {
         }
     }
 
-    fn edits(self, forward_metadata: bool) -> Edits {
+    fn edits(&self, forward_metadata: bool) -> Edits {
         let mut edits = Edits(self.members.unwanted().map(|name| (name, None)).collect());
         edits.set_str(Field::Model, &self.model.upstream_id);
-        edits.set(Field::Instructions, self.instructions);
-        edits.set(Field::Input, self.input.edited);
-        edits.set(Field::Tools, self.tools.edited);
-        edits.set(Field::ToolChoice, self.tool_choice);
-        edits.set(Field::Reasoning, self.reasoning.edited);
-        edits.set(Field::Text, self.text);
-        edits.set(Field::Include, self.include);
+        edits.set(Field::Instructions, self.instructions.clone());
+        edits.set(Field::Input, self.input.edited.clone());
+        edits.set(Field::Tools, self.tools.edited.clone());
+        edits.set(Field::ToolChoice, self.tool_choice.clone());
+        edits.set(Field::Reasoning, self.reasoning.edited.clone());
+        edits.set(Field::Text, self.text.clone());
+        edits.set(Field::Include, self.include.clone());
+        edits.set(Field::ClientMetadata, lite::without_marker(self.members.get(Field::ClientMetadata)));
         edits.set(Field::Store, Some(Bytes::from_static(b"false")));
         edits.set(Field::Stream, Some(Bytes::from_static(b"true")));
         match self.tier {
@@ -235,37 +243,10 @@ fn instructions(own: Option<Value<'_>>, lifted: &[Value<'_>]) -> Result<Option<B
     Ok(Some(out.join()))
 }
 
-/// New values of members, by name; none takes the member out.
-struct Edits(Vec<(&'static str, Option<Bytes>)>);
-
-impl Edits {
-    /// Gives the member a new value; none leaves it as it is.
-    fn set(&mut self, field: Field, value: Option<Bytes>) {
-        if value.is_some() {
-            self.0.push((field.name(), value));
-        }
-    }
-
-    fn set_str(&mut self, field: Field, text: &str) {
-        let mut literal = Vec::with_capacity(text.len() + 2);
-        write_str(&mut literal, text);
-        self.set(field, Some(literal.into()));
-    }
-
-    fn remove(&mut self, field: Field) {
-        self.0.push((field.name(), None));
-    }
-
-    fn apply(self, body: &mut JsonObject) {
-        for (name, value) in self.0 {
-            match value {
-                Some(value) => body.set(name, value),
-                None => {
-                    body.remove(name);
-                }
-            }
-        }
-    }
+/// Each name once, in the order of the first time.
+fn each_once(names: &[String]) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
 }
 
 #[cfg(test)]

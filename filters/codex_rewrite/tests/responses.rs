@@ -2,16 +2,24 @@
 
 #[path = "responses/checklist.rs"]
 mod checklist;
+#[path = "responses/compaction.rs"]
+mod compaction;
 #[path = "responses/fixtures.rs"]
 mod fixtures;
 #[path = "responses/harness.rs"]
 mod harness;
 #[path = "responses/input.rs"]
 mod input;
+#[path = "responses/items.rs"]
+mod items;
+#[path = "responses/lite.rs"]
+mod lite;
 #[path = "responses/policy.rs"]
 mod policy;
 #[path = "responses/refusals.rs"]
 mod refusals;
+#[path = "responses/replays.rs"]
+mod replays;
 #[path = "responses/schemas.rs"]
 mod schemas;
 #[path = "responses/untouched.rs"]

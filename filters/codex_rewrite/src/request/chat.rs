@@ -11,9 +11,9 @@ mod messages;
 mod result;
 mod tools;
 
+use std::mem;
 use std::sync::Arc;
 
-use http::Method;
 use pooler_filter::{Body, Exchange, Principal, Reject, UpstreamRequest};
 
 use self::head::Head;
@@ -21,7 +21,7 @@ use self::members::Chat;
 use super::source::Source;
 use super::{Checked, PATH};
 use crate::CodexRewrite;
-use crate::echo::{Echo, Form};
+use crate::echo::Form;
 
 pub(super) use self::messages::read as read_messages;
 
@@ -36,17 +36,16 @@ pub(crate) fn chat(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mu
     // The head has no input: what is not written anew is put there as it is.
     let input = &mut checked.input.edited;
     *input = input.take().or_else(|| chat.input().map(|input| input.raw_bytes()));
-    let intent = checked.intent(body);
-    let form = if intent.stream && chat.wants_usage() { Form::ChatUsage } else { Form::Plain };
-    let echo = Echo { form, ..checked.echo() };
-    let edits = checked.edits(filter.forward_metadata);
-    edits.apply(&mut object);
+    if checked.input.found.trigger {
+        return Err(Reject::invalid("compaction_trigger input items are not supported").at("input"));
+    }
+    let mut upstream = checked.upstream(filter.forward_metadata, body);
+    if upstream.intent.stream && chat.wants_usage() {
+        upstream.echo.form = Form::ChatUsage;
+    }
+    mem::take(&mut upstream.edits).apply(&mut object);
     request.body = Body::Json(object);
-    request.method = Method::POST;
-    request.path = PATH.into();
-    filter.identity.write(&mut request.headers);
-    cx.put(intent)?;
-    cx.put(echo)
+    upstream.write(PATH, filter, request, cx)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ macro_rules! fields {
 
         impl Field {
             /// All of them.
-            const ALL: &'static [Self] = &[$(Self::$field,)+];
+            pub(super) const ALL: &'static [Self] = &[$(Self::$field,)+];
 
             /// The member of that name.
             pub(super) fn named(name: &str) -> Option<Self> {

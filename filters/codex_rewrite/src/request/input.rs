@@ -4,18 +4,23 @@ mod audio;
 mod call_ids;
 mod calls;
 mod chat;
+mod input_audio;
 mod media;
 mod message;
 mod origin;
 mod part;
 mod replay;
+mod shell;
+mod tools;
+mod trigger;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use bytes::Bytes;
-use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
+use pooler_filter::{Reject, Replayed};
 
 pub(super) use self::audio::audio_part;
 pub(super) use self::media::{file_fault, image_fault};
@@ -25,6 +30,7 @@ use self::calls::Payload;
 pub(super) use self::media::is_image_url;
 use super::patch::{ListPatch, Member, Patch, filled, given};
 use super::splice::Splice;
+use super::tools::Declared;
 
 const PARAM: &str = "input";
 
@@ -35,10 +41,14 @@ pub(super) struct Found {
     pub(super) image: bool,
     /// A file, anywhere.
     pub(super) file: bool,
-    /// Ids of uploaded files.
+    /// Ids of uploaded files, as often as they are named.
     pub(super) files: Vec<String>,
     /// The output of a tool.
     pub(super) tool_output: bool,
+    /// It ends with the order to compact it.
+    pub(super) trigger: bool,
+    /// Something that can be compacted: text, an image, audio, an uploaded file.
+    visible: bool,
     /// A reference to an item of an earlier response.
     reference: bool,
 }
@@ -52,8 +62,18 @@ pub(super) struct Input<'a> {
     pub(super) lifted: Vec<Value<'a>>,
     /// What was found on the way.
     pub(super) found: Found,
+    /// Tools that the input declares.
+    pub(super) declared: Declared,
+    /// Items that only the account that issued them can read, with their places in the list as it goes upstream.
+    pub(super) replayed: Vec<Replayed>,
+    /// Where the order to compact stands in the list, if there is one.
+    pub(super) trigger: Option<Range<usize>>,
+    /// Where the items with tools end that the list begins with, in bytes of the list; 0 when it begins with another item.
+    pub(super) lead: usize,
     /// The first image or file of a format that is not taken: refused only after all other members were checked.
     pub(super) media: Option<Reject>,
+    /// The same for audio, which is looked at last.
+    pub(super) audio: Option<Reject>,
 }
 
 impl<'a> Input<'a> {
@@ -77,12 +97,29 @@ fn one_user_message(text: Value<'_>) -> Bytes {
     out.join()
 }
 
+/// Why an item is marked.
+enum Mark {
+    /// It is the order to compact.
+    Trigger,
+    /// It has tools, and so has everything before it.
+    Lead,
+    /// It is reasoning with content of this digest.
+    Reasoning([u8; 32]),
+}
+
 /// The walk over the items.
 struct Walk<'a> {
     list: ListPatch<'a>,
+    /// Why the marked items of the list are marked, in their order.
+    marks: Vec<Mark>,
+    /// How many items with tools the list begins with.
+    leading: usize,
     lifted: Vec<Value<'a>>,
     found: Found,
+    declared: Declared,
+    replayed: Vec<Replayed>,
     media: Option<Reject>,
+    audio: Option<Reject>,
     ids: CallIds<'a>,
     /// Ids of custom calls that chat messages made: their outputs come as messages too, which do not tell the kind.
     custom: HashSet<Cow<'a, str>>,
@@ -93,25 +130,54 @@ impl<'a> Walk<'a> {
     fn over(array: Value<'a>, continued: bool) -> Result<Input<'a>, Reject> {
         let mut walk = Self {
             list: ListPatch::new(array),
+            marks: Vec::new(),
+            leading: 0,
             lifted: Vec::new(),
             found: Found::default(),
+            declared: Declared::default(),
+            replayed: Vec::new(),
             media: None,
+            audio: None,
             ids: CallIds::default(),
             custom: HashSet::new(),
             continued,
         };
-        for item in array.items() {
-            walk.item(item)?;
+        for (at, item) in array.items().enumerate() {
+            walk.item(at, item)?;
             walk.ids.next();
         }
         if walk.found.reference && !walk.found.tool_output {
             return Err(not_translatable());
         }
-        let edited = walk.list.finish().map(Splice::join);
-        Ok(Input { edited, lifted: walk.lifted, found: walk.found, media: walk.media })
+        Ok(walk.finish())
     }
 
-    fn item(&mut self, item: Value<'a>) -> Result<(), Reject> {
+    fn finish(mut self) -> Input<'a> {
+        let (mut lead, mut trigger) = (0, None);
+        for (mark, place) in self.marks.into_iter().zip(self.list.places()) {
+            match mark {
+                Mark::Trigger => trigger = Some(place),
+                Mark::Lead => lead = place.end,
+                Mark::Reasoning(digest) => self.replayed.push(Replayed { digest, place: Some(place) }),
+            }
+        }
+        Input {
+            edited: self.list.finish().map(Splice::join),
+            lifted: self.lifted,
+            found: self.found,
+            declared: self.declared,
+            replayed: self.replayed,
+            trigger,
+            lead,
+            media: self.media,
+            audio: self.audio,
+        }
+    }
+
+    fn item(&mut self, at: usize, item: Value<'a>) -> Result<(), Reject> {
+        if self.found.trigger {
+            return Err(trigger::misplaced());
+        }
         let Some(kind) = item.get("type").filter(|kind| !kind.is_null()) else {
             return if item.get("role").is_some() { self.message(item) } else { Err(not_translatable()) };
         };
@@ -123,7 +189,18 @@ impl<'a> Walk<'a> {
             "custom_tool_call_output" => self.call_output(item, "custom_tool_call_output requires output"),
             "reasoning" => self.reasoning(item),
             "item_reference" => self.item_reference(item),
-            "compaction" => self.compaction(item),
+            "compaction" | "compaction_summary" => self.compaction(item),
+            "compaction_trigger" => self.trigger(item),
+            "shell_call" => self.shell_call(item),
+            "shell_call_output" => self.shell_call_output(item),
+            "program" => self.program(item),
+            "program_output" => self.program_output(item),
+            "additional_tools" => self.additional_tools(at, item),
+            "input_file" => {
+                let edited = self.file(item)?;
+                self.list.keep_or_put(item, edited);
+                Ok(())
+            }
             "web_search_call" | "image_generation_call" | "tool_search_call" | "local_shell_call" => {
                 self.list.keep(item);
                 Ok(())
@@ -133,8 +210,6 @@ impl<'a> Walk<'a> {
                 self.list.keep(item);
                 Ok(())
             }
-            known @ ("compaction_trigger" | "program" | "program_output" | "shell_call" | "shell_call_output"
-            | "input_file" | "additional_tools") => Err(bad(format!("{known} input items are not supported"))),
             _ => Err(not_translatable()),
         }
     }

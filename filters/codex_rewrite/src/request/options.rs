@@ -7,14 +7,14 @@ use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
 use super::fields::{Field, Members};
-use super::patch::{ListPatch, Patch, Unread, filled, given, read};
+use super::patch::{ListPatch, Patch, Unread, filled, given, members, read};
 use super::splice::Splice;
 
 /// What has to stand in `include`, so that a chain of thought can be replayed.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
 /// Refuses what is known but not supported, unless its value asks for nothing (docs/decisions.md, T9).
-pub(super) fn check_unsupported(members: &Members<'_>) -> Result<(), Reject> {
+pub(super) fn check_unsupported(asked: &Members<'_>) -> Result<(), Reject> {
     type Test = fn(Value<'_>) -> bool;
     let is_false = |value: Value<'_>| value.as_bool() == Some(false);
     let is_zero = |value: Value<'_>| value.as_f64() == Some(0.0);
@@ -27,8 +27,7 @@ pub(super) fn check_unsupported(members: &Members<'_>) -> Result<(), Reject> {
         (Field::Conversation, is_empty_list),
         (Field::Prompt, is_empty_list),
     ];
-    match rules.into_iter().find(|(field, asks_nothing)| members.get(*field).is_some_and(|value| !asks_nothing(value)))
-    {
+    match rules.into_iter().find(|(field, asks_nothing)| asked.get(*field).is_some_and(|value| !asks_nothing(value))) {
         Some((field, _)) => Err(Reject::unsupported_parameter(field.name())),
         None => Ok(()),
     }
@@ -121,13 +120,22 @@ pub(super) fn include(value: Option<Value<'_>>) -> Result<Option<Bytes>, Reject>
     Ok(list.finish().map(Splice::join))
 }
 
-/// `text` without the members that are null. None when there are none of those.
+/// `text` without the members that are null, in itself and in its format. None when there are none of those.
 pub(super) fn text(value: Option<Value<'_>>) -> Option<Bytes> {
-    Patch::without_nulls(value?).finish().map(Splice::join)
+    let text = value?;
+    let mut patch = Patch::without_nulls(text);
+    for (key, member) in members(text) {
+        if key.is("format")
+            && let Some(format) = Patch::without_nulls(member.value).finish()
+        {
+            patch.replace(member, format);
+        }
+    }
+    patch.finish().map(Splice::join)
 }
 
 /// Members that go upstream unread: a wrong type is refused here, where the answer can name it.
-pub(super) fn check_types(members: &Members<'_>) -> Result<(), Reject> {
+pub(super) fn check_types(asked: &Members<'_>) -> Result<(), Reject> {
     const RULES: [(Field, Kind, &str); 5] = [
         (Field::Stream, Kind::Bool, "a boolean"),
         (Field::ParallelToolCalls, Kind::Bool, "a boolean"),
@@ -136,7 +144,7 @@ pub(super) fn check_types(members: &Members<'_>) -> Result<(), Reject> {
         (Field::ClientMetadata, Kind::Object, "an object"),
     ];
     for (field, kind, what) in RULES {
-        if members.get(field).is_some_and(|value| value.kind() != kind) {
+        if asked.get(field).is_some_and(|value| value.kind() != kind) {
             return Err(Reject::invalid(format!("{} must be {what}", field.name())).at(field.name()));
         }
     }

@@ -1,6 +1,7 @@
 //! Edits of one object or array of the request: what is not edited keeps its text, and nothing is written while nothing changed.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use pooler_filter::json::{Key, Kind, Value};
 
@@ -73,6 +74,11 @@ fn scan<'a, const N: usize>(
     Ok(found)
 }
 
+/// The members of an object in their order, whatever their names.
+pub(super) fn members<'a>(object: Value<'a>) -> impl Iterator<Item = (Key<'a>, Member<'a>)> {
+    object.entries().enumerate().map(|(at, (key, value))| (key, Member { at, value }))
+}
+
 /// The name of a key as an error may repeat it: whole, unless it is longer than any name of ours.
 pub(super) fn shown(key: Key<'_>) -> String {
     key.as_str().chars().take(NAME_SHOWN).collect()
@@ -104,8 +110,8 @@ impl<'a> Patch<'a> {
     /// The object without the members that are null.
     pub(super) fn without_nulls(object: Value<'a>) -> Self {
         let mut patch = Self::new(object);
-        for (at, (_, value)) in object.entries().enumerate() {
-            patch.drop_null(Some(Member { at, value }));
+        for (_, member) in members(object) {
+            patch.drop_null(Some(member));
         }
         patch
     }
@@ -120,6 +126,11 @@ impl<'a> Patch<'a> {
     /// Takes the member out, if it is null.
     pub(super) fn drop_null(&mut self, member: Option<Member<'_>>) {
         self.drop(member.filter(|member| member.value.is_null()));
+    }
+
+    /// Gives a member that is there a new value.
+    pub(super) fn replace(&mut self, member: Member<'_>, value: Splice) {
+        self.changes.push((member.at, Some(value)));
     }
 
     /// Gives the member a new value, in its place if it has one.
@@ -170,6 +181,8 @@ pub(super) struct ListPatch<'a> {
     array: Value<'a>,
     /// Items that were kept before the first edit.
     kept: usize,
+    /// Those of them that are to be found again.
+    marked: Vec<usize>,
     /// The new list from the first edit on, without its brackets.
     out: Option<List>,
 }
@@ -178,6 +191,10 @@ pub(super) struct ListPatch<'a> {
 struct List {
     text: Splice,
     len: usize,
+    /// Where the last item begins.
+    last: usize,
+    /// Where the marked items stand.
+    marked: Vec<Range<usize>>,
 }
 
 impl List {
@@ -186,13 +203,18 @@ impl List {
             self.text.lit(",");
         }
         self.len += 1;
+        self.last = self.text.len();
         &mut self.text
+    }
+
+    fn mark_last(&mut self) {
+        self.marked.push(self.last..self.text.len());
     }
 }
 
 impl<'a> ListPatch<'a> {
     pub(super) const fn new(array: Value<'a>) -> Self {
-        Self { array, kept: 0, out: None }
+        Self { array, kept: 0, marked: Vec::new(), out: None }
     }
 
     /// Keeps the next item as it is.
@@ -223,6 +245,32 @@ impl<'a> ListPatch<'a> {
         }
     }
 
+    /// Marks the item that was added last, to be found again.
+    pub(super) fn mark_last(&mut self) {
+        match &mut self.out {
+            Some(list) => list.mark_last(),
+            None => self.marked.extend(self.kept.checked_sub(1)),
+        }
+    }
+
+    /// Where the marked items stand in the list as it will be written, in bytes, without the commas around them.
+    pub(super) fn places(&self) -> Vec<Range<usize>> {
+        match &self.out {
+            Some(list) => list.marked.iter().map(|place| place.start + 1..place.end + 1).collect(),
+            None => {
+                let start = self.array.raw_bytes().as_ptr().addr();
+                let mut marked = self.marked.iter().peekable();
+                let items = self.array.items().enumerate();
+                let found = items.filter(|(at, _)| marked.next_if_eq(&at).is_some()).map(|(_, item)| {
+                    let text = item.raw_bytes();
+                    let begin = text.as_ptr().addr().saturating_sub(start);
+                    begin..begin + text.len()
+                });
+                found.collect()
+            }
+        }
+    }
+
     /// How many items the list has by now.
     pub(super) fn len(&self) -> usize {
         self.out.as_ref().map_or(self.kept, |list| list.len)
@@ -237,11 +285,15 @@ impl<'a> ListPatch<'a> {
     }
 
     fn edit(&mut self) -> &mut List {
-        let (array, kept) = (self.array, self.kept);
+        let (array, kept, marked) = (self.array, self.kept, &self.marked);
         self.out.get_or_insert_with(|| {
             let mut list = List::default();
-            for item in array.items().take(kept) {
+            let mut marked = marked.iter().peekable();
+            for (at, item) in array.items().take(kept).enumerate() {
                 list.next().raw(item);
+                if marked.next_if_eq(&&at).is_some() {
+                    list.mark_last();
+                }
             }
             list
         })

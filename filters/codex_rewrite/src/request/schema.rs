@@ -1,10 +1,11 @@
-//! Strict schemas, which the backend holds a model to: one that it would not take is refused here, where the answer can name the place
-//! (docs/v1.md, Tools and tool_choice).
+//! Schemas (docs/v1.md, Schemas). Strict ones, which the backend holds a model to, are checked: one that it would not take is refused here,
+//! where the answer can name the place. Those of other functions are put into the words that it takes.
 //!
 //! Only what it is known to refuse is refused: whether its limits on size are kept, it says itself.
 
 mod keywords;
 mod kinds;
+mod lower;
 mod place;
 mod references;
 mod repair;
@@ -15,33 +16,36 @@ use std::fmt;
 use pooler_filter::json::Value;
 use pooler_filter::{Reject, RejectKind};
 
+pub(super) use self::lower::lowered;
+
 use self::place::Flaw;
 use self::walk::{Untyped, Walk};
 use super::splice::Splice;
+use super::tools::Home;
 
 /// How much of a name an error repeats, in characters.
 const NAME_SHOWN: usize = 128;
 
-/// Where a function stands in `tools`. Reads as the path to it.
+/// Where a function stands. Reads as the path to it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Spot {
-    /// In the list itself.
-    Top(usize),
-    /// In the list of a namespace.
-    Inside {
-        /// The namespace's place.
-        namespace: usize,
-        /// The function's place in it.
-        tool: usize,
-    },
+pub(super) struct Spot {
+    /// The list that it is in, or its namespace is.
+    pub(super) home: Home,
+    /// The place of its namespace in that list, if it stands in one.
+    pub(super) outer: Option<usize>,
+    /// Its own place.
+    pub(super) at: usize,
 }
 
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Top(tool) => write!(f, "tools.{tool}"),
-            Self::Inside { namespace, tool } => write!(f, "tools.{namespace}.tools.{tool}"),
+        if let Home::Item(item) = self.home {
+            write!(f, "input.{item}.")?;
         }
+        if let Some(namespace) = self.outer {
+            write!(f, "tools.{namespace}.")?;
+        }
+        write!(f, "tools.{}", self.at)
     }
 }
 

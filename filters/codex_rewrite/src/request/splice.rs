@@ -13,6 +13,8 @@ pub(super) struct Splice {
     text: Vec<u8>,
     /// The long ones, each with the place in `text` that it stands before.
     long: Vec<(usize, Bytes)>,
+    /// How long these are together.
+    long_len: usize,
 }
 
 impl Splice {
@@ -57,8 +59,14 @@ impl Splice {
     pub(super) fn splice(&mut self, other: Self) -> &mut Self {
         let before = self.text.len();
         self.text.extend_from_slice(&other.text);
+        self.long_len += other.long_len;
         self.long.extend(other.long.into_iter().map(|(at, bytes)| (before + at, bytes)));
         self
+    }
+
+    /// How long the whole text is by now, in bytes.
+    pub(super) const fn len(&self) -> usize {
+        self.text.len() + self.long_len
     }
 
     /// The whole text. The only place where long values are copied.
@@ -66,8 +74,7 @@ impl Splice {
         if self.long.is_empty() {
             return self.text.into();
         }
-        let long: usize = self.long.iter().map(|(_, bytes)| bytes.len()).sum();
-        let mut whole = Vec::with_capacity(self.text.len() + long);
+        let mut whole = Vec::with_capacity(self.len());
         let mut done = 0;
         for (at, bytes) in self.long {
             whole.extend_from_slice(self.text.get(done..at).unwrap_or_default());
@@ -82,6 +89,7 @@ impl Splice {
         if bytes.len() < LONG {
             self.text.extend_from_slice(&bytes);
         } else {
+            self.long_len += bytes.len();
             self.long.push((self.text.len(), bytes));
         }
         self

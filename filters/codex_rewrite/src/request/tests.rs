@@ -5,7 +5,7 @@ use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts, upstream_req
 use pooler_filter::{FilterContext, FilterFactory, Principal};
 
 use super::Identity;
-use crate::echo::Echo;
+use crate::echo::{Echo, Form};
 use crate::{CodexRewrite, Config};
 
 /// What the way up will know of this request.
@@ -82,6 +82,37 @@ fn a_namespace_is_remembered_for_names_that_stand_in_it_alone() {
         {"type":"namespace","name":"a","description":"d","tools":[{"type":"custom","name":"one"},{"type":"custom","name":"both"},{"type":"custom","name":"top"}]},
         {"type":"namespace","name":"b","description":"d","tools":[{"type":"custom","name":"both"}]}]}"#;
     assert_eq!(echo(body).namespaces, [("one".to_owned(), "a".to_owned())].into());
+}
+
+#[test]
+fn namespaces_of_the_input_are_remembered_too() {
+    let tools = |namespace: &str, name: &str| {
+        format!(
+            r#"{{"type":"namespace","name":"{namespace}","description":"d","tools":[{{"type":"custom","name":"{name}"}}]}}"#
+        )
+    };
+    let item =
+        |tools: &[String]| format!(r#"{{"type":"additional_tools","role":"developer","tools":[{}]}}"#, tools.join(","));
+    let body = format!(
+        r#"{{"model":"gpt-5.5","input":[{},{}],"tools":[{}]}}"#,
+        item(&[tools("a", "one"), tools("b", "both")]),
+        item(&[tools("a", "one")]),
+        tools("c", "both"),
+    );
+    assert_eq!(echo(&body).namespaces, [("one".to_owned(), "a".to_owned())].into());
+}
+
+#[test]
+fn the_way_up_knows_of_a_compaction_trigger_and_whether_its_answer_streams() {
+    let body = |metadata: &str| {
+        format!(
+            r#"{{"model":"gpt-5.5","client_metadata":{metadata},"input":[{{"role":"user","content":"q"}},{{"type":"compaction_trigger"}}]}}"#
+        )
+    };
+    let streamed = r#"{"x-codex-turn-metadata":"{\"compaction\":{\"implementation\":\"responses_compaction_v2\"}}"}"#;
+    assert_eq!(echo(&body("{}")).form, Form::CompactionTrigger { streamed: false });
+    assert_eq!(echo(&body(streamed)).form, Form::CompactionTrigger { streamed: true });
+    assert_eq!(echo(r#"{"model":"gpt-5.5","input":"q"}"#).form, Form::Plain);
 }
 
 #[test]

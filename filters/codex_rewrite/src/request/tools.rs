@@ -24,60 +24,97 @@ pub(super) enum Callable {
     Custom,
 }
 
-/// The tools of a request.
-#[derive(Default)]
-pub(super) struct Tools {
-    /// The new list, or none when the client's goes as it is.
-    pub(super) edited: Option<Bytes>,
-    /// What can be called by name, those inside namespaces included.
-    declared: HashSet<(Callable, String)>,
-    /// The namespace of each name that stands in one namespace and nowhere else.
-    pub(super) namespaces: HashMap<String, String>,
+/// Where a list of tools stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// It is the member `tools`.
+    Member,
+    /// It is in the item of the input with this place.
+    Item(usize),
 }
 
-impl Tools {
-    /// Checks and rewrites the member.
-    pub(super) fn of(value: Option<Value<'_>>) -> Result<Self, Reject> {
-        let Some(value) = value else { return Ok(Self::default()) };
-        if value.kind() != Kind::Array {
-            return Err(bad("tools must be an array"));
-        }
-        let mut walk = Walk::default();
-        let mut list = ListPatch::new(value);
-        for (at, tool) in value.items().enumerate() {
-            list.keep_or_put(tool, walk.tool(at, tool)?);
-        }
-        walk.functions.finish()?;
-        let namespaces = walk.owners.into_iter().filter_map(|(name, owner)| Some((name, owner?))).collect();
-        Ok(Self { edited: list.finish().map(Splice::join), declared: walk.declared, namespaces })
-    }
-
-    /// Whether a tool of that kind and name is declared.
-    pub(super) fn declares(&self, kind: Callable, name: &str) -> bool {
-        self.declared.contains(&(kind, name.into()))
-    }
-}
-
-/// The walk over the tools.
+/// What lists of tools declare, and what is wrong with their schemas.
 #[derive(Debug, Default)]
-struct Walk {
-    /// Names at the top, namespaces included.
-    names: HashSet<String>,
-    declared: HashSet<(Callable, String)>,
+pub(super) struct Declared {
+    /// What can be called by name, those inside namespaces included.
+    names: HashSet<(Callable, String)>,
     /// The namespace of a name; none when it stands outside of one or in several.
     owners: HashMap<String, Option<String>>,
     functions: Functions,
 }
 
-impl Walk {
+impl Declared {
+    /// Checks and rewrites a list of tools; none when it goes as it is.
+    pub(super) fn read(&mut self, list: Value<'_>, home: Home) -> Result<Option<Splice>, Reject> {
+        let read = Walk { declared: self, names: HashSet::new(), home }.over(list);
+        match home {
+            Home::Member => read,
+            Home::Item(_) => read.map_err(|reject| reject.at("input")),
+        }
+    }
+
+    fn add(&mut self, callable: Callable, name: String, namespace: Option<&str>) {
+        let owner = self.owners.entry(name.clone());
+        owner
+            .and_modify(|owner| *owner = owner.take().filter(|owner| Some(owner.as_str()) == namespace))
+            .or_insert_with(|| namespace.map(Into::into));
+        self.names.insert((callable, name));
+    }
+}
+
+/// The tools of a request.
+#[derive(Default)]
+pub(super) struct Tools {
+    /// The new list, or none when the client's goes as it is.
+    pub(super) edited: Option<Bytes>,
+    names: HashSet<(Callable, String)>,
+    /// The namespace of each name that stands in one namespace and nowhere else.
+    pub(super) namespaces: HashMap<String, String>,
+}
+
+impl Tools {
+    /// Checks and rewrites the member. `declared`: what the input declares besides.
+    pub(super) fn of(value: Option<Value<'_>>, mut declared: Declared) -> Result<Self, Reject> {
+        let edited = value.map(|value| declared.read(value, Home::Member)).transpose()?.flatten();
+        declared.functions.finish()?;
+        let namespaces = declared.owners.into_iter().filter_map(|(name, owner)| Some((name, owner?))).collect();
+        Ok(Self { edited: edited.map(Splice::join), names: declared.names, namespaces })
+    }
+
+    /// Whether a tool of that kind and name is declared.
+    pub(super) fn declares(&self, kind: Callable, name: &str) -> bool {
+        self.names.contains(&(kind, name.into()))
+    }
+}
+
+/// The walk over one list.
+struct Walk<'d> {
+    declared: &'d mut Declared,
+    /// Names at the top, namespaces included.
+    names: HashSet<String>,
+    home: Home,
+}
+
+impl Walk<'_> {
+    fn over(mut self, value: Value<'_>) -> Result<Option<Splice>, Reject> {
+        if value.kind() != Kind::Array {
+            return Err(bad("tools must be an array"));
+        }
+        let mut list = ListPatch::new(value);
+        for (at, tool) in value.items().enumerate() {
+            list.keep_or_put(tool, self.tool(at, tool)?);
+        }
+        Ok(list.finish())
+    }
+
     fn tool(&mut self, at: usize, tool: Value<'_>) -> Result<Option<Splice>, Reject> {
         let kind = tool.get("type").and_then(|kind| kind.as_str()).unwrap_or_default();
         match kind.as_ref() {
             "function" | "custom" => {
-                let (declared, edited) = callable::check(tool, &kind, Spot::Top(at), &mut self.functions)?;
-                self.claim(&declared.name)?;
-                self.owners.insert(declared.name.clone(), None);
-                self.declared.insert((declared.kind, declared.name));
+                let spot = Spot { home: self.home, outer: None, at };
+                let (callable, name, edited) = callable::check(tool, &kind, spot, &mut self.declared.functions)?;
+                self.claim(&name)?;
+                self.declared.add(callable, name, None);
                 Ok(edited)
             }
             "namespace" => self.namespace(at, tool),
@@ -85,6 +122,7 @@ impl Walk {
             "web_search" | "web_search_preview" => hosted::web_search(tool),
             "image_generation" => hosted::image_generation(tool),
             "mcp" => Err(bad("remote MCP tools are not supported")),
+            "tool_search" if self.home != Home::Member => Err(bad("tool_search tools are not supported")),
             _ => Err(not_translatable()),
         }
     }
@@ -104,14 +142,12 @@ impl Walk {
             if !matches!(kind.as_ref(), "function" | "custom") {
                 return Err(not_translatable());
             }
-            let spot = Spot::Inside { namespace: at, tool: place };
-            let (declared, edited) = callable::check(tool, &kind, spot, &mut self.functions)?;
-            if !names.insert(declared.name.clone()) {
+            let spot = Spot { home: self.home, outer: Some(at), at: place };
+            let (callable, name, edited) = callable::check(tool, &kind, spot, &mut self.declared.functions)?;
+            if !names.insert(name.clone()) {
                 return Err(not_unique());
             }
-            let owner = self.owners.entry(declared.name.clone());
-            owner.and_modify(|owner| *owner = None).or_insert_with(|| Some(namespace.clone()));
-            self.declared.insert((declared.kind, declared.name));
+            self.declared.add(callable, name, Some(&namespace));
             inner.keep_or_put(tool, edited);
         }
         let mut patch = Patch::new(tool);

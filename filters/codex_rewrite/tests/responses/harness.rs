@@ -13,6 +13,11 @@ use pooler_filter_codex_rewrite::{CodexRewrite, Config};
 const RESPONSES: Route =
     Route { name: "POST /v1/responses", operation: Operation::Responses, surface: Surface::V1, images: false };
 
+/// A route that makes something else of the same conversations.
+pub(crate) const fn route(name: &'static str, operation: Operation) -> Route {
+    Route { name, operation, surface: Surface::V1, images: false }
+}
+
 /// What the tests may change before a request is sent.
 pub(crate) struct Gateway {
     pub(crate) config: Config,
@@ -22,8 +27,13 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
+    /// With one ordinary model, `gpt-5.5`, and one that is served as lite, `gpt-6-sol`.
     pub(crate) fn new() -> Self {
-        Self { config: Config::default(), key: key_facts(), route: RESPONSES, ports: FakePorts::new() }
+        let gateway = Self { config: Config::default(), key: key_facts(), route: RESPONSES, ports: FakePorts::new() };
+        let ordinary = gateway.ports.models.lock().get("gpt-5.5").expect("the ports have it").as_ref().clone();
+        let lite =
+            |name: &str| ModelFacts { id: name.into(), upstream_id: name.into(), lite: true, ..ordinary.clone() };
+        gateway.model("gpt-6-sol", lite("gpt-6-sol")).model("gpt-5.6-sol", lite("gpt-5.6-sol"))
     }
 
     /// One more model.

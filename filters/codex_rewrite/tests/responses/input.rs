@@ -9,7 +9,8 @@ fn rewritten(body: &str) -> String {
 #[test]
 fn untouched_items_and_tools_keep_their_white_space() {
     let items = r#"[ {"type" : "message", "role":"user" ,"content":[ {"type":"input_text", "text":"\u0061"} ]} ]"#;
-    let tools = r#"[ { "type":"function", "name":"f", "parameters":{ "n" : 1E5 } } ]"#;
+    let tools =
+        r#"[ { "type":"function", "name":"f", "parameters":{ "type":"object","properties":{}, "default" : 1E5 } } ]"#;
     let sent = sent(&format!(r#"{{"model":"gpt-5.5","input":{items},"tools":{tools}}}"#));
     assert!(sent.text().contains(items), "{}", sent.text());
     assert!(sent.text().contains(tools), "{}", sent.text());
@@ -34,12 +35,6 @@ fn long_values_survive_the_splicing() {
     let user =
         |n: u8| format!(r#"{{"role":"user","content":[{{"type":"input_text","text":"{long}{n}"}}],"type":"message"}}"#);
     assert_eq!(sent.member("input"), Some(format!("[{},{}]", user(2), user(3))));
-}
-
-#[test]
-fn reasoning_without_a_continuation_is_left_out() {
-    let items = r#"[{"type":"reasoning","summary":[],"encrypted_content":"e","from_the_future":1},{"role":"user","content":"q"}]"#;
-    assert!(!rewritten(&input(items)).contains("reasoning"));
 }
 
 #[test]

@@ -48,6 +48,8 @@ const STORED: &str =
     "Responses are not stored here: send the item itself (AI SDK: providerOptions.openai.store = false)";
 const IMAGE: &str =
     "input_image must be an https URL, a base64 data URL of a gif, jpeg, png or webp image, or a file_id";
+const AUDIO_FORMAT: &str = "input_audio format must be wav, mp3, m4a, webm or ogg";
+const TRIGGER: &str = "compaction_trigger must be the final input item and must follow visible input";
 const FILE: &str = "input_file.file_data must be a base64 data URL of application/pdf or text/plain";
 
 refused! {
@@ -163,14 +165,31 @@ refused! {
         => "unsupported_input_file_format", Some("input"), FILE;
     files_are_not_fetched: part(r#"{"type":"input_file","file_url":"https://a.example/a.pdf"}"#)
         => "unsupported_input_file_format", Some("input"), FILE;
-    audio_is_refused: part(r#"{"type":"input_audio","data":"AAAA","format":"wav"}"#)
-        => "invalid_request", Some("input"), "input_audio content parts are not supported";
-}
-
-#[test]
-fn no_file_of_an_id_is_found() {
-    let body = part(r#"{"type":"input_file","file_id":"file_1"}"#);
-    refuses(&body, 404, "file_not_found", Some("file_id"), "file was not found");
+    audio_has_a_known_format: part(r#"{"type":"input_audio","data":"AAAA","format":"flac"}"#)
+        => "invalid_request", Some("input"), AUDIO_FORMAT;
+    audio_has_a_format: part(r#"{"type":"input_audio","data":"AAAA"}"#) => "invalid_request", Some("input"), AUDIO_FORMAT;
+    audio_is_base64: part(r#"{"type":"input_audio","data":"A A=","format":"wav"}"#)
+        => "invalid_request", Some("input"), "input_audio data must be base64";
+    audio_has_data: part(r#"{"type":"input_audio","input_audio":{"format":"wav"}}"#)
+        => "invalid_request", Some("input"), "input_audio data must be base64";
+    audio_has_no_other_key: part(r#"{"type":"input_audio","data":"AAAA","format":"wav","zzz":1}"#)
+        => "invalid_request", Some("input"), PART;
+    audio_stands_in_one_place: part(r#"{"type":"input_audio","data":"AAAA","input_audio":{"data":"AAAA","format":"wav"}}"#)
+        => "invalid_request", Some("input"), PART;
+    audio_urls_have_a_known_format: part(r#"{"type":"input_audio","audio_url":"https://a.example/a.wav"}"#)
+        => "invalid_request", Some("input"), "input_audio audio_url must be a base64 data URL of a known audio format";
+    media_win_over_audio: input(r#"[{"role":"user","content":[{"type":"input_audio","data":"?","format":"wav"},{"type":"input_image"}]}]"#)
+        => "unsupported_input_image_format", Some("input"), IMAGE;
+    schemas_win_over_audio: format!(r#"{{"text":{{"format":{{"type":"json_schema","name":"n","strict":true,"schema":{{}}}}}},{}"#, part(r#"{"type":"input_audio","data":"?","format":"wav"}"#).trim_start_matches('{'))
+        => "invalid_json_schema", Some("text.format.schema"), "Invalid schema for response_format 'n': In context=(), schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'.";
+    a_file_without_data_and_id_is_refused: part(r#"{"type":"input_file","file_id":" ","filename":"a"}"#)
+        => "unsupported_input_file_format", Some("input"), FILE;
+    a_file_has_no_url_beside_its_id: part(r#"{"type":"input_file","file_id":"file_1","file_url":"https://a.example/a"}"#)
+        => "unsupported_input_file_format", Some("input"), FILE;
+    data_beside_an_id_is_looked_at: part(r#"{"type":"input_file","file_id":"file_1","file_data":"x"}"#)
+        => "unsupported_input_file_format", Some("input"), FILE;
+    a_file_id_is_a_string: part(r#"{"type":"input_file","file_id":5}"#) => "invalid_request", Some("input"), PART;
+    an_image_id_is_a_string: part(r#"{"type":"input_image","file_id":["file_1"]}"#) => "invalid_request", Some("input"), PART;
 }
 
 refused_item! {
@@ -211,13 +230,53 @@ refused_item! {
     references_are_refused: r#"{"type":"item_reference","id":"msg_1"}"# => STORED;
     compactions_have_content: r#"{"type":"compaction","id":"cmp_1","encrypted_content":" "}"# => ITEM;
     a_citation_has_exactly_its_keys: r#"{"role":"assistant","content":[{"type":"output_text","text":"x","annotations":[{"type":"url_citation","url":"https://a.example"}]}]}"# => PART;
-    compaction_triggers_are_refused: r#"{"type":"compaction_trigger"}"# => "compaction_trigger input items are not supported";
-    shell_calls_are_refused: r#"{"type":"shell_call","call_id":"c"}"# => "shell_call input items are not supported";
-    programs_are_refused: r#"{"type":"program","id":"p_1"}"# => "program input items are not supported";
-    additional_tools_are_refused: r#"{"type":"additional_tools","tools":[]}"# => "additional_tools input items are not supported";
+    compaction_summaries_have_content: r#"{"type":"compaction_summary","id":"cmp_1"}"# => ITEM;
+    a_trigger_alone_is_refused: r#"{"type":"compaction_trigger"}"# => TRIGGER;
+    a_file_item_is_checked: r#"{"type":"input_file","file_id":"file_1","zzz":1}"# => PART;
+    a_program_has_code: r#"{"type":"program","id":"prog_1","call_id":"c","fingerprint":"f"}"# => ITEM;
+    a_program_has_a_fingerprint: r#"{"type":"program","id":"prog_1","call_id":"c","code":"x"}"# => ITEM;
+    a_program_has_a_call_id: r#"{"type":"program","id":"prog_1","call_id":" ","code":"x","fingerprint":"f"}"# => ITEM;
+    a_program_of_the_client_has_no_other_key: r#"{"type":"program","call_id":"c","code":"x","fingerprint":"f","zzz":1}"# => ITEM;
+    a_program_output_has_a_result: r#"{"type":"program_output","call_id":"c","status":"completed"}"# => ITEM;
+    a_shell_call_has_an_action: r#"{"type":"shell_call","call_id":"c"}"# => ITEM;
+    a_shell_call_has_commands: r#"{"type":"shell_call","call_id":"c","action":{"timeout_ms":1}}"# => ITEM;
+    shell_commands_are_strings: r#"{"type":"shell_call","call_id":"c","action":{"commands":[1]}}"# => ITEM;
+    shell_timeouts_are_numbers: r#"{"type":"shell_call","call_id":"c","action":{"commands":[],"timeout_ms":"1"}}"# => ITEM;
+    a_shell_call_has_no_other_key: r#"{"type":"shell_call","call_id":"c","action":{"commands":[]},"zzz":1}"# => ITEM;
+    a_shell_call_has_a_known_caller: r#"{"type":"shell_call","call_id":"c","action":{"commands":[]},"caller":{"type":"x"}}"# => ITEM;
+    a_shell_environment_is_known: r#"{"type":"shell_call","call_id":"c","action":{"commands":[]},"environment":{"type":"remote"}}"# => ITEM;
+    a_shell_container_has_an_id: r#"{"type":"shell_call","call_id":"c","action":{"commands":[]},"environment":{"type":"container_reference"}}"# => ITEM;
+    a_shell_skill_is_whole: r#"{"type":"shell_call","call_id":"c","action":{"commands":[]},"environment":{"type":"local","skills":[{"name":"n"}]}}"# => ITEM;
+    a_shell_output_has_output: r#"{"type":"shell_call_output","call_id":"c"}"# => "shell_call_output requires output";
+    a_shell_output_is_a_list: r#"{"type":"shell_call_output","call_id":"c","output":"x"}"# => ITEM;
+    a_shell_output_tells_how_it_ended: r#"{"type":"shell_call_output","call_id":"c","output":[{"stdout":"","stderr":""}]}"# => ITEM;
+    a_shell_exit_has_a_code: r#"{"type":"shell_call_output","call_id":"c","output":[{"stdout":"","stderr":"","outcome":{"type":"exit"}}]}"# => ITEM;
+    additional_tools_have_tools: r#"{"type":"additional_tools","role":"developer"}"# => ITEM;
+    additional_tools_are_the_developers: r#"{"type":"additional_tools","role":"user","tools":[]}"# => ITEM;
+    additional_tools_are_a_list: r#"{"type":"additional_tools","role":"developer","tools":{}}"# => "tools must be an array";
+    additional_tools_are_checked: r#"{"type":"additional_tools","role":"developer","tools":[{"type":"file_search"}]}"# => TOOL;
+    additional_tools_have_unique_names: r#"{"type":"additional_tools","role":"developer","tools":[{"type":"custom","name":"c"},{"type":"custom","name":"c"}]}"# => "tool names must be unique";
+    additional_tools_reach_no_server: r#"{"type":"additional_tools","role":"developer","tools":[{"type":"mcp"}]}"# => "remote MCP tools are not supported";
+}
+
+refused! {
+    nothing_follows_a_trigger: input(r#"[{"role":"user","content":"x"},{"type":"compaction_trigger"},{"role":"user","content":"y"}]"#)
+        => "invalid_request", Some("input"), TRIGGER;
+    there_is_one_trigger: input(r#"[{"role":"user","content":"x"},{"type":"compaction_trigger"},{"type":"compaction_trigger"}]"#)
+        => "invalid_request", Some("input"), TRIGGER;
+    a_trigger_has_no_other_key: input(r#"[{"role":"user","content":"x"},{"type":"compaction_trigger","id":null}]"#)
+        => "invalid_request", Some("input"), TRIGGER;
+    blank_texts_are_not_visible: input(r#"[{"role":"user","content":" \n"},{"type":"compaction_trigger"}]"#)
+        => "invalid_request", Some("input"), TRIGGER;
+    lifted_texts_are_not_visible: input(r#"[{"role":"developer","content":"x"},{"type":"compaction_trigger"}]"#)
+        => "invalid_request", Some("input"), TRIGGER;
+    schemas_of_additional_tools_are_named_by_their_place: input(r#"[{"role":"user","content":"x"},{"type":"additional_tools","role":"developer","tools":[{"type":"custom","name":"c"},{"type":"function","name":"f","strict":true,"parameters":{}}]}]"#)
+        => "invalid_function_parameters", Some("input.1.tools.1.parameters"), "Invalid schema for function 'f': In context=(), schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'.";
 }
 
 refused_tool! {
+    parameters_are_a_schema: r#"{"type":"function","name":"f","parameters":"x"}"# => "function parameters must be a JSON schema";
+    parameters_are_no_list: r#"{"type":"function","name":"f","parameters":[],"strict":false}"# => "function parameters must be a JSON schema";
     a_tool_is_an_object: "5" => TOOL;
     an_unknown_tool_is_refused: r#"{"type":"file_search","vector_store_ids":["v"]}"# => TOOL;
     tool_search_is_refused: r#"{"type":"tool_search"}"# => TOOL;

@@ -8,7 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::harness::{refused, refuses, send, sent, with};
+use crate::harness::{compact, refused, refuses, send, sent, with};
 
 /// A request with one function of these parameters.
 fn function(parameters: &str) -> String {
@@ -325,16 +325,55 @@ fn a_strict_format_has_a_schema() {
 }
 
 #[test]
-fn schemas_that_are_not_strict_pass_unread() {
-    let schema = r##"{"allOf":[{"$ref":"#"}],"type":"text"}"##;
-    for strict in ["", r#","strict":false"#, r#","strict":null"#] {
-        let tool = format!(r#"{{"type":"function","name":"f","parameters":{schema}{strict}}}"#);
-        assert!(sent(&with(&format!(r#""tools":[{tool}]"#))).text().contains(schema));
+fn formats_that_are_not_strict_pass_unread() {
+    let schema = r##"{"allOf":[{"$ref":"#"}],"type":"text","x":true}"##;
+    for strict in ["", r#","strict":false"#] {
         let format = format!(r#"{{"type":"json_schema","name":"n","schema":{schema}{strict}}}"#);
         assert!(sent(&with(&format!(r#""text":{{"format":{format}}}"#))).text().contains(schema));
     }
     let text = with(r#""text":{"format":{"type":"text","strict":true}}"#);
     assert_eq!(sent(&text).member("text").as_deref(), Some(r#"{"format":{"type":"text","strict":true}}"#));
+}
+
+#[test]
+fn nulls_in_a_format_are_absent() {
+    let body = with(
+        r#""text":{"format":{"type":"json_schema","name":"n","description":null,"schema":{"default":null},"strict":null}}"#,
+    );
+    let expected = r#"{"format":{"type":"json_schema","name":"n","schema":{"default":null}}}"#;
+    assert_eq!(sent(&body).member("text").as_deref(), Some(expected));
+}
+
+/// A function of these parameters that is not strict.
+fn loose(parameters: &str) -> String {
+    with(&format!(r#""tools":[{{"type":"function","name":"f","parameters":{parameters}}}]"#))
+}
+
+#[test]
+fn schemas_that_are_not_strict_and_in_known_words_pass_byte_for_byte() {
+    for schema in [
+        r##"{ "type":"object" , "properties":{ "a" :{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string","x":null}}}"##.replace(r#","x":null"#, ""),
+        r#"{"type":"object","properties":{"const":{"type":"string"},"encrypted":{"type":"boolean"},"x-y":{"type":"null"}},"patternProperties":{"^x":{"type":"integer"}},"additionalProperties":false}"#.to_owned(),
+        r#"{"oneOf":[{"required":["a"],"type":"object","properties":{}}],"type":"object","properties":{},"not":{"const":1},"if":true,"examples":[{"encrypted":true,"zzz":1}]}"#.to_owned(),
+        r#"{"type":"object","properties":{"t":{"type":["array","null"],"items":{"type":"string"},"default":null},"p":{"type":"array","prefixItems":[{"type":"string"}]}}}"#.to_owned(),
+    ] {
+        assert!(sent(&loose(&schema)).text().contains(&schema), "{schema} was changed");
+    }
+}
+
+#[test]
+fn a_schema_in_unknown_words_keeps_the_rest_of_its_text() {
+    let before = r#"{ "type":"object","properties":{"a" : {"type":"string", "maxLength":1E1},"b":{"type":"string","x-zzz":{"const":1},"pattern": "\u0061"}} }"#;
+    let after = r#"{"type":"string","pattern":"\u0061"}"#;
+    let text = sent(&loose(before)).text();
+    assert!(text.contains(r#"{"type":"string", "maxLength":1E1}"#), "{text}");
+    assert!(compact(&text).contains(after), "{text}");
+}
+
+#[test]
+fn one_value_beside_a_list_of_values_counts() {
+    let sent = sent(&loose(r#"{"type":"object","properties":{"a":{"enum":[1,2],"const":1}}}"#));
+    assert!(sent.text().contains(r#"{"enum":[1],"type":"integer"}"#), "{}", sent.text());
 }
 
 #[test]
@@ -432,6 +471,10 @@ proptest! {
     ) {
         let schema = if bare { property } else { defining(&property, &definitions) };
         let _ = send(&format(&schema));
+        if let Ok(once) = send(&loose(&schema)) {
+            let tools = once.body.get("tools").expect("the tools are sent").raw().to_owned();
+            prop_assert_eq!(sent(&with(&format!("\"tools\":{tools}"))).body.get("tools").map(|tools| tools.raw().to_owned()), Some(tools));
+        }
         if let Ok(once) = send(&function(&schema)) {
             let tools = once.body.get("tools").expect("the tools are sent").raw().to_owned();
             let again = sent(&with(&format!("\"tools\":{tools}")));

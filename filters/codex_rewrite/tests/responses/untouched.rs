@@ -1,5 +1,6 @@
 //! Properties: what no rule names passes byte for byte, and no object whatever makes the filter panic.
 
+use pooler_filter::Expects;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -52,7 +53,10 @@ fn known_word() -> impl Strategy<Value = String> {
          input_text output_text thinking refusal input_image input_file image_url file_data file_id function_call \
          function_call_output custom_tool_call call_id id arguments output tool_calls item_reference compaction \
          encrypted_content effort summary context service_tier auto web_search_preview allowed_tools mode filters \
-         allowed_domains annotations url_citation prompt_cache_breakpoint gpt-5.5 metadata truncation moderation status async response_item_id msg_1"
+         allowed_domains annotations url_citation prompt_cache_breakpoint gpt-5.5 metadata truncation moderation status async response_item_id msg_1 \
+         shell_call shell_call_output program program_output additional_tools compaction_trigger input_audio action commands code \
+         fingerprint result stdout stderr outcome environment skills caller data wav audio_url properties items anyOf const enum \
+         encrypted client_metadata"
             .split_whitespace()
             .map(|word| format!("\"{word}\""))
             .collect::<Vec<_>>(),
@@ -94,7 +98,18 @@ fn valid_item() -> impl Strategy<Value = String> {
         )),
         Just(r#"{"type":"function_call","id":"fc_1","call_id":"","name":"f","arguments":"{}"}"#.to_owned()),
         value().prop_map(|value| format!(r#"{{"type":"web_search_call","action":{value}}}"#)),
-        Just(r#"{"type":"reasoning","summary":[],"encrypted_content":"e"}"#.to_owned()),
+        Just(r#"{"type":"reasoning","summary":[],"encrypted_content":"e","status":null}"#.to_owned()),
+        Just(r#"{"type":"reasoning","summary":[]}"#.to_owned()),
+        Just(r#"{"type":"compaction_summary","encrypted_content":"e","created_by":"x"}"#.to_owned()),
+        Just(r#"{"type":"input_file","file_id":"file_1","filename":null}"#.to_owned()),
+        text().prop_map(|text| format!(r#"{{"type":"program","id":"x","call_id":"p","code":{text},"fingerprint":"f"}}"#)),
+        text().prop_map(|text| format!(
+            r#"{{"type":"shell_call_output","call_id":"s","output":[{{"stdout":{text},"stderr":"","outcome":{{"type":"exit","exit_code":1}},"created_by":"x"}}],"max_output_length":null}}"#
+        )),
+        object().prop_map(|schema| format!(
+            r#"{{"type":"additional_tools","role":"system","tools":[{{"type":"function","name":"f","strict":null,"parameters":{schema}}}]}}"#
+        )),
+        Just(r#"{"role":"user","content":[{"type":"input_audio","data":"QQ==","format":"wav"}]}"#.to_owned()),
     ]
 }
 
@@ -111,15 +126,23 @@ proptest! {
     ) {
         let call = format!(r#"{{{a}"type":"function_call","call_id":"c",{b}"name":"f","arguments":{text}{c}}}"#);
         let result = format!(r#"{{"type":"function_call_output","call_id":"c",{c}"output":{a}{output}}}"#);
-        let tool = format!(r#"{{"type"{a}:"function","name":"f",{b}"parameters":{schema}}}"#);
+        let tool = format!(r#"{{"type"{a}:"function","name":"f",{b}"parameters":{{"type":"object",{b}"properties":{{}},"default":{schema}}}}}"#);
+        let shell = format!(r#"{{"type":"shell_call",{a}"call_id":"s","action":{{"commands":[{text}]{b}}},"status":"completed"}}"#);
+        let printed = format!(r#"{{"type":"shell_call_output","call_id":"s",{c}"output":[{{"stdout":{text},"stderr":"","outcome":{{"type":"timeout"}}}}]}}"#);
+        let program = format!(r#"{{"type":"program",{b}"call_id":"p","code":{text},"fingerprint":"f"}}"#);
+        let done = format!(r#"{{"type":"program_output","call_id":"p",{a}"result":{text},"status":"incomplete"}}"#);
+        let extra = format!(r#"{{"type":"additional_tools",{b}"role":"developer","tools":[{tool}{a}]}}"#);
+        let file = format!(r#"{{"type":"input_file",{b}"file_id":"file_1","filename":{text}}}"#);
+        let reasoning = format!(r#"{{"type":"reasoning","summary":{output},{a}"encrypted_content":"e","metadata":{metadata}}}"#);
         let body = format!(
-            r#"{{{a}"client_metadata":{metadata},{b}"tools":[{tool},{{"type":"custom","name":"g","format":null}}],"model":"gpt-5.5","input":[{call},{a}{{"role":"user","content":{text}}},{result}]{c}}}"#
+            r#"{{{a}"client_metadata":{metadata},{b}"tools":[{tool},{{"type":"custom","name":"g","format":null}}],"model":"gpt-5.5","input":[{call},{a}{{"role":"user","content":{text}}},{result},{shell},{printed}{b},{program},{done},{extra},{file},{reasoning}]{c}}}"#
         );
         let sent = sent(&body);
         let upstream = sent.text();
-        for kept in [&metadata, &tool, &call, &result] {
+        for kept in [&metadata, &tool, &call, &result, &shell, &printed, &program, &done, &extra, &file] {
             prop_assert!(upstream.contains(kept.as_str()), "{kept}\nis not in\n{upstream}");
         }
+        prop_assert_eq!(upstream.contains(&reasoning), output != "null");
         let part = format!(r#"[{{"type":"input_text","text":{text}}}]"#);
         prop_assert!(compact(&upstream).contains(&compact(&part)));
     }
@@ -149,7 +172,8 @@ proptest! {
         let body = format!("{{{}}}", members.join(","));
         if let Ok(sent) = send(&body) {
             prop_assert_eq!(sent.member("store"), Some("false".to_owned()));
-            prop_assert_eq!(sent.member("stream"), Some("true".to_owned()));
+            let streamed = (sent.request.expects == Expects::Response).then(|| "true".to_owned());
+            prop_assert_eq!(sent.member("stream"), streamed);
         }
     }
 

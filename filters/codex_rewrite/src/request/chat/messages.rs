@@ -54,7 +54,8 @@ pub(in super::super) fn read(messages: Option<Value<'_>>) -> Result<Input<'_>, R
         walk.message(message)?;
     }
     walk.out.lit("]");
-    Ok(Input { edited: Some(walk.out.join()), lifted: walk.lifted, found: walk.found, media: walk.media })
+    let edited = Some(walk.out.join());
+    Ok(Input { edited, lifted: walk.lifted, found: walk.found, media: walk.media, ..Input::default() })
 }
 
 /// The walk over the messages.

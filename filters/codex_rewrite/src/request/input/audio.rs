@@ -9,6 +9,9 @@ use super::bad;
 /// How much sound one part may hold, in bytes after decoding.
 const MOST: usize = 50 << 20;
 
+/// The formats and their media subtypes.
+const SUBTYPES: [(&str, &str); 5] = [("wav", "wav"), ("mp3", "mpeg"), ("m4a", "mp4"), ("webm", "webm"), ("ogg", "ogg")];
+
 /// How many characters are looked at together: in a form that compilers turn into vector instructions.
 const BLOCK: usize = 64;
 
@@ -26,6 +29,20 @@ pub(in super::super) fn audio_part(data: Option<Value<'_>>, format: Option<Value
     Ok(part)
 }
 
+/// Checks a data URL as [`audio_part`] makes them.
+///
+/// # Errors
+/// Another URL, and those of [`audio_part`].
+pub(super) fn check_url(url: Value<'_>) -> Result<(), Reject> {
+    let url = url.as_str().unwrap_or_default();
+    let data = url.strip_prefix("data:audio/").and_then(|rest| rest.split_once(";base64,"));
+    let known = |name: &str| SUBTYPES.iter().any(|(_, subtype)| *subtype == name);
+    match data {
+        Some((subtype, data)) if known(subtype) => check(data, MOST),
+        _ => Err(bad("input_audio audio_url must be a base64 data URL of a known audio format")),
+    }
+}
+
 /// Refuses what is not base64, or more than `most` bytes of it. The length is looked at first: it costs nothing.
 fn check(text: &str, most: usize) -> Result<(), Reject> {
     if decoded_len(text) > most {
@@ -40,14 +57,7 @@ fn not_base64() -> Reject {
 
 /// The media subtype of a format.
 fn subtype(format: &str) -> Option<&'static str> {
-    match format {
-        "wav" => Some("wav"),
-        "mp3" => Some("mpeg"),
-        "m4a" => Some("mp4"),
-        "webm" => Some("webm"),
-        "ogg" => Some("ogg"),
-        _ => None,
-    }
+    SUBTYPES.into_iter().find_map(|(name, subtype)| (name == format).then_some(subtype))
 }
 
 /// How many bytes a text of base64 stands for.

@@ -1,5 +1,7 @@
 //! Calls of tools and their outputs.
 
+use std::borrow::Cow;
+
 use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
@@ -125,9 +127,12 @@ impl<'a> Walk<'a> {
                     continue;
                 }
             }
-            let ([breakpoint], _) =
-                read_open(part, &["prompt_cache_breakpoint"]).map_err(|_| part_not_translatable())?;
+            let ([breakpoint, file], _) =
+                read_open(part, &["prompt_cache_breakpoint", "file_id"]).map_err(|_| part_not_translatable())?;
             check_breakpoint(breakpoint)?;
+            if kind.starts_with("input_") {
+                self.found.files.extend(filled(given(file)).map(Cow::into_owned));
+            }
             let mut patch = Patch::new(part);
             patch.drop(breakpoint);
             parts.keep_or_put(part, patch.finish());

@@ -3,7 +3,8 @@
 use pooler_filter::json::Value;
 use pooler_filter::{Reject, RejectKind};
 
-use super::super::patch::{ListPatch, Patch, filled, given, read};
+use super::super::patch::{ListPatch, Member, Patch, given, read};
+use super::super::splice::Splice;
 use super::part::{check_breakpoint, part_not_translatable};
 use super::{PARAM, Walk};
 
@@ -18,15 +19,15 @@ impl<'a> Walk<'a> {
         let [_, url, file, detail, breakpoint] = read(part, &NAMES).map_err(|_| part_not_translatable())?;
         check_breakpoint(breakpoint)?;
         self.found.image = true;
-        match given(url) {
-            Some(url) => self.media = self.media.take().or_else(|| image_fault(url)),
-            None if filled(given(file)).is_none() => {
-                self.media.get_or_insert_with(no_image);
-            }
-            None => {}
-        }
         let mut patch = Patch::new(part);
-        for member in [url, file, detail] {
+        let named = self.file_id(file, &mut patch)?;
+        let fault = match given(url) {
+            Some(url) => image_fault(url),
+            None => (!named).then(no_image),
+        };
+        self.found.visible |= fault.is_none();
+        self.media = self.media.take().or(fault);
+        for member in [url, detail] {
             patch.drop_null(member);
         }
         patch.drop(breakpoint);
@@ -34,26 +35,42 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// `input_file`: the data itself. There are no uploaded files yet, so no id names one.
-    pub(super) fn file_part(&mut self, part: Value<'a>, parts: &mut ListPatch<'a>) -> Result<(), Reject> {
+    /// `input_file`: the data itself, or the id of an uploaded file. The same as a part and as an item.
+    pub(super) fn file(&mut self, file: Value<'a>) -> Result<Option<Splice>, Reject> {
         const NAMES: [&str; 7] =
             ["type", "file_data", "filename", "file_id", "detail", "file_url", "prompt_cache_breakpoint"];
-        let [_, data, name, file, detail, url, breakpoint] = read(part, &NAMES).map_err(|_| part_not_translatable())?;
+        let [_, data, name, id, detail, url, breakpoint] = read(file, &NAMES).map_err(|_| part_not_translatable())?;
         check_breakpoint(breakpoint)?;
         self.found.file = true;
-        if filled(given(file)).is_some() {
-            let reject = Reject::new(RejectKind::NotFound, "file_not_found", "file was not found").at("file_id");
-            self.media.get_or_insert(reject);
-        } else if self.media.is_none() {
-            self.media = if given(url).is_some() { Some(no_file()) } else { file_fault(given(data)) };
-        }
-        let mut patch = Patch::new(part);
-        for member in [data, name, file, detail, url] {
+        let mut patch = Patch::new(file);
+        let named = self.file_id(id, &mut patch)?;
+        let fault = match given(data) {
+            _ if given(url).is_some() => Some(no_file()),
+            None if named => None,
+            data => file_fault(data),
+        };
+        self.found.visible |= named && fault.is_none();
+        self.media = self.media.take().or(fault);
+        for member in [data, name, detail, url] {
             patch.drop_null(member);
         }
         patch.drop(breakpoint);
-        parts.keep_or_put(part, patch.finish());
-        Ok(())
+        Ok(patch.finish())
+    }
+
+    /// Notes the id of an uploaded file, which the account is chosen by; a blank one names none and goes.
+    fn file_id(&mut self, id: Option<Member<'_>>, patch: &mut Patch<'_>) -> Result<bool, Reject> {
+        let text = given(id).map(|id| id.as_str().ok_or_else(part_not_translatable)).transpose()?;
+        match text.filter(|text| !text.trim().is_empty()) {
+            Some(text) => {
+                self.found.files.push(text.into_owned());
+                Ok(true)
+            }
+            None => {
+                patch.drop(id);
+                Ok(false)
+            }
+        }
     }
 }
 

@@ -106,6 +106,7 @@ impl<'a> Walk<'a> {
                 Ok(Content::Gone)
             }
             Kind::String => {
+                self.sees(content);
                 let mut parts = Splice::default();
                 parts.lit(role.text_part_head()).raw(content).lit("}]");
                 Ok(Content::Edited(parts))

@@ -5,7 +5,7 @@ use pooler_filter::json::Value;
 use super::super::patch::{Member, Patch, given};
 
 /// Prefixes of the ids that items of answers have.
-const PREFIXES: [&str; 5] = ["fc_", "ctc_", "msg_", "rs_", "cmp_"];
+const PREFIXES: [&str; 9] = ["fc_", "ctc_", "msg_", "rs_", "cmp_", "sh_", "sho_", "prog_", "at_"];
 
 /// Who wrote an item, and with it the parts inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,7 +56,12 @@ impl<'a> Walk<'a> {
         match kind.as_ref() {
             "text" | "input_text" | "output_text" => self.text_part(part, role, origin, parts),
             "input_image" => self.image_part(part, parts),
-            "input_file" => self.file_part(part, parts),
+            "input_file" => {
+                let edited = self.file(part)?;
+                parts.keep_or_put(part, edited);
+                Ok(())
+            }
+            "input_audio" => self.audio_part(part, parts),
             "thinking" if role == Role::Assistant => {
                 parts.leave_out();
                 Ok(())
@@ -72,7 +77,6 @@ impl<'a> Walk<'a> {
                 parts.put(text);
                 Ok(())
             }
-            "input_audio" => Err(bad("input_audio content parts are not supported")),
             _ => Err(part_not_translatable()),
         }
     }
@@ -95,6 +99,7 @@ impl<'a> Walk<'a> {
             parts.leave_out();
             return Ok(());
         }
+        self.sees(text);
         if role == Role::Assistant {
             given(annotations).map_or(Ok(()), check_annotations)?;
             patch.drop_null(annotations);

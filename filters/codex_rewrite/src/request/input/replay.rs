@@ -1,15 +1,16 @@
 //! Items of earlier turns that are neither messages nor calls: reasoning, compactions, references.
 
-use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
+use pooler_filter::{Reject, Replayed};
+use sha2::{Digest, Sha256};
 
 use super::super::patch::{filled, given, read, read_open};
 use super::origin::Origin;
-use super::{Walk, bad, check_passthrough, fix_id, not_translatable};
+use super::{Mark, Walk, bad, check_passthrough, fix_id, not_translatable};
 
 impl<'a> Walk<'a> {
-    /// `reasoning`: kept when the upstream knows the response that issued it, else left out, because only the account that issued it
-    /// can read it (docs/decisions.md, T19).
+    /// `reasoning`: kept when the upstream knows the response that issued it. Without that response it is worth something only to the
+    /// account that can read its content, so it is marked for the others to leave out; without content it goes (docs/decisions.md, T19).
     pub(super) fn reasoning(&mut self, item: Value<'a>) -> Result<(), Reject> {
         const NAMES: [&str; 9] = [
             "id",
@@ -22,13 +23,15 @@ impl<'a> Walk<'a> {
             "status",
             "created_by",
         ];
-        if !self.continued {
+        let sealed = filled(item.get("encrypted_content"));
+        if !self.continued && sealed.is_none() {
             self.list.leave_out();
             return Ok(());
         }
         let ([id, passthrough, kind, summary, content, encrypted, metadata, status, created_by], unlisted) =
             read_open(item, &NAMES).map_err(|_| not_translatable())?;
-        let mut patch = Origin::of(id, status).patch(item, &unlisted).ok_or_else(not_translatable)?;
+        let origin = if sealed.is_some() { Origin::Answer } else { Origin::of(id, status) };
+        let mut patch = origin.patch(item, &unlisted).ok_or_else(not_translatable)?;
         check_passthrough(passthrough)?;
         for member in [passthrough, kind, summary, content, encrypted, metadata] {
             patch.drop_null(member);
@@ -38,6 +41,10 @@ impl<'a> Walk<'a> {
         }
         fix_id(&mut patch, id);
         self.list.keep_or_put(item, patch.finish());
+        if let Some(sealed) = sealed.filter(|_| !self.continued) {
+            self.list.mark_last();
+            self.marks.push(Mark::Reasoning(digest(&sealed)));
+        }
         Ok(())
     }
 
@@ -59,7 +66,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// `compaction`: a shortened conversation, readable by the upstream alone.
+    /// `compaction` and `compaction_summary`: a shortened conversation, readable by the account alone that issued it.
     pub(super) fn compaction(&mut self, item: Value<'a>) -> Result<(), Reject> {
         const NAMES: [&str; 7] = [
             "id",
@@ -74,9 +81,11 @@ impl<'a> Walk<'a> {
             read_open(item, &NAMES).map_err(|_| not_translatable())?;
         let mut patch = Origin::of(id, status).patch(item, &unlisted).ok_or_else(not_translatable)?;
         check_passthrough(passthrough)?;
-        if filled(given(encrypted)).is_none() || given(id).is_some_and(|id| id.kind() != Kind::String) {
+        let sealed = filled(given(encrypted)).ok_or_else(not_translatable)?;
+        if given(id).is_some_and(|id| id.kind() != Kind::String) {
             return Err(not_translatable());
         }
+        self.replayed.push(Replayed { digest: digest(&sealed), place: None });
         for member in [passthrough, kind, metadata] {
             patch.drop_null(member);
         }
@@ -86,4 +95,9 @@ impl<'a> Walk<'a> {
         self.list.keep_or_put(item, patch.finish());
         Ok(())
     }
+}
+
+/// What an item with this content is known by.
+fn digest(sealed: &str) -> [u8; 32] {
+    Sha256::digest(sealed).into()
 }

@@ -2,7 +2,12 @@
 
 use pooler_filter::json::{Kind, Value};
 
+use super::kinds::Types;
 use super::place::{Flaw, Place};
+
+/// Keywords that strict schemas do not have.
+const REFUSED: [&str; 9] =
+    ["allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties"];
 
 /// The keywords of a node that a check reads. Those that neither this list nor the refused ones have go upstream unread.
 #[derive(Debug, Default)]
@@ -17,6 +22,8 @@ pub(super) struct Keywords<'a> {
     pub(super) any_of: Option<Value<'a>>,
     pub(super) constant: Option<Value<'a>>,
     pub(super) choices: Option<Value<'a>>,
+    /// The type that limits on the value tell, when nothing else does.
+    pub(super) limits: Option<Types>,
 }
 
 impl<'a> Keywords<'a> {
@@ -28,23 +35,40 @@ impl<'a> Keywords<'a> {
         let mut keywords = Self::default();
         for (key, value) in node.entries() {
             let name = key.as_str();
-            let keyword = match name.as_ref() {
-                "$ref" => &mut keywords.reference,
-                "type" => &mut keywords.kind,
-                "properties" => &mut keywords.properties,
-                "required" => &mut keywords.required,
-                "additionalProperties" => &mut keywords.additional_properties,
-                "items" => &mut keywords.items,
-                "prefixItems" => &mut keywords.prefix_items,
-                "anyOf" => &mut keywords.any_of,
-                "const" => &mut keywords.constant,
-                "enum" => &mut keywords.choices,
-                "allOf" | "oneOf" | "not" | "if" | "then" | "else" | "dependentRequired" | "dependentSchemas"
-                | "patternProperties" => return Err(Flaw::at(here, format_args!("'{name}' is not permitted"))),
-                _ => continue,
-            };
-            *keyword = Some(value);
+            if REFUSED.contains(&name.as_ref()) {
+                return Err(Flaw::at(here, format_args!("'{name}' is not permitted")));
+            }
+            keywords.note(&name, value);
         }
         Ok(keywords)
+    }
+
+    /// Reads a node of a schema that is not strict.
+    pub(super) fn lenient(node: Value<'a>) -> Self {
+        let mut keywords = Self::default();
+        for (key, value) in node.entries() {
+            keywords.note(&key.as_str(), value);
+        }
+        keywords
+    }
+
+    fn note(&mut self, name: &str, value: Value<'a>) {
+        let keyword = match name {
+            "$ref" => &mut self.reference,
+            "type" => &mut self.kind,
+            "properties" => &mut self.properties,
+            "required" => &mut self.required,
+            "additionalProperties" => &mut self.additional_properties,
+            "items" => &mut self.items,
+            "prefixItems" => &mut self.prefix_items,
+            "anyOf" => &mut self.any_of,
+            "const" => &mut self.constant,
+            "enum" => &mut self.choices,
+            limit => {
+                self.limits = self.limits.or_else(|| Types::limited_by(limit));
+                return;
+            }
+        };
+        *keyword = Some(value);
     }
 }

@@ -12,7 +12,7 @@ const NAMES: [&str; 7] = ["string", "number", "integer", "boolean", "object", "a
 pub(super) struct Types(u8);
 
 impl Types {
-    const STRING: Self = Self(1);
+    pub(super) const STRING: Self = Self(1);
     const NUMBER: Self = Self(1 << 1);
     const INTEGER: Self = Self(1 << 2);
     const BOOLEAN: Self = Self(1 << 3);
@@ -31,7 +31,7 @@ impl Types {
         }
     }
 
-    /// The types of a node without `type`: those of its values, else that of what it says about its inside. None when it says nothing.
+    /// The types of a node without `type`: those of its values, else that of what it says about its inside or limits. None when it says nothing.
     pub(super) fn inferred(keywords: &Keywords<'_>) -> Option<Self> {
         if let Some(value) = keywords.constant {
             return Some(Self::of(value));
@@ -44,7 +44,23 @@ impl Types {
         if keywords.properties.is_some() {
             return Some(Self::OBJECT);
         }
-        keywords.items.or(keywords.prefix_items).map(|_| Self::ARRAY)
+        if keywords.items.or(keywords.prefix_items).is_some() {
+            return Some(Self::ARRAY);
+        }
+        keywords.required.or(keywords.additional_properties).map(|_| Self::OBJECT).or(keywords.limits)
+    }
+
+    /// The type whose values a keyword limits, if it limits those of one.
+    pub(super) fn limited_by(keyword: &str) -> Option<Self> {
+        match keyword {
+            "pattern" | "format" | "minLength" | "maxLength" | "contentEncoding" | "contentMediaType" => {
+                Some(Self::STRING)
+            }
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => Some(Self::NUMBER),
+            "minItems" | "maxItems" | "uniqueItems" | "contains" => Some(Self::ARRAY),
+            "minProperties" | "maxProperties" | "propertyNames" => Some(Self::OBJECT),
+            _ => None,
+        }
     }
 
     pub(super) const fn has(self, types: Self) -> bool {

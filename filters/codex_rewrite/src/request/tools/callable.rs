@@ -4,35 +4,26 @@ use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
 
 use super::super::patch::{Member, Patch, filled, given, read};
-use super::super::schema::{Functions, Spot};
+use super::super::schema::{self, Functions, Spot};
 use super::super::splice::Splice;
 use super::{Callable, bad, not_translatable};
 
-/// A tool that a model may call by its name.
-#[derive(Debug)]
-pub(super) struct Declared {
-    pub(super) kind: Callable,
-    pub(super) name: String,
-}
+/// The kind of a tool, its name, and its edited form if it does not go as it is.
+type Checked = (Callable, String, Option<Splice>);
 
 /// Checks a tool of the type `function` or `custom`, which stands at that place.
-pub(super) fn check(
-    tool: Value<'_>,
-    kind: &str,
-    spot: Spot,
-    functions: &mut Functions,
-) -> Result<(Declared, Option<Splice>), Reject> {
+pub(super) fn check(tool: Value<'_>, kind: &str, spot: Spot, functions: &mut Functions) -> Result<Checked, Reject> {
     if kind == "function" { function(tool, spot, functions) } else { custom(tool) }
 }
 
 /// Flat: the nested form belongs to chat. Members that are null are taken out, `strict` above all.
-fn function(tool: Value<'_>, spot: Spot, functions: &mut Functions) -> Result<(Declared, Option<Splice>), Reject> {
+fn function(tool: Value<'_>, spot: Spot, functions: &mut Functions) -> Result<Checked, Reject> {
     const NAMES: [&str; 8] =
         ["type", "name", "description", "parameters", "strict", "defer_loading", "allowed_callers", "output_schema"];
     if tool.get("name").is_none() || tool.get("parameters").is_none_or(|parameters| parameters.is_null()) {
         return Err(bad("function tool requires flat name and parameters"));
     }
-    let [_, name, description, parameters, strict, defer, callers, schema] =
+    let [_, name, description, parameters, strict, defer, callers, output_schema] =
         read(tool, &NAMES).map_err(|_| not_translatable())?;
     let name = filled(given(name)).ok_or_else(|| bad("function tool requires a non-empty name"))?;
     check_kind(description, Kind::String)?;
@@ -40,18 +31,22 @@ fn function(tool: Value<'_>, spot: Spot, functions: &mut Functions) -> Result<(D
     check_kind(defer, Kind::Bool)?;
     check_callers(callers)?;
     let mut patch = Patch::new(tool);
-    for member in [description, strict, defer, callers, schema] {
+    for member in [description, strict, defer, callers, output_schema] {
         patch.drop_null(member);
     }
-    if let Some(schema) = given(parameters).filter(|_| given(strict).and_then(|strict| strict.as_bool()) == Some(true))
-        && let Some(repaired) = functions.check(&name, schema, spot)
-    {
-        patch.set("parameters", parameters, repaired);
+    let schema = given(parameters).ok_or_else(not_translatable)?;
+    let edited = if given(strict).and_then(|strict| strict.as_bool()) == Some(true) {
+        functions.check(&name, schema, spot)
+    } else {
+        schema::lowered(schema).map_err(|_| bad("function parameters must be a JSON schema"))?
+    };
+    if let Some(edited) = edited {
+        patch.set("parameters", parameters, edited);
     }
-    Ok((Declared { kind: Callable::Function, name: name.into_owned() }, patch.finish()))
+    Ok((Callable::Function, name.into_owned(), patch.finish()))
 }
 
-fn custom(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
+fn custom(tool: Value<'_>) -> Result<Checked, Reject> {
     const NAMES: [&str; 6] = ["type", "name", "description", "defer_loading", "allowed_callers", "format"];
     let [_, name, description, defer, callers, format] = read(tool, &NAMES).map_err(|_| not_translatable())?;
     let name = filled(given(name)).ok_or_else(not_translatable)?;
@@ -63,7 +58,7 @@ fn custom(tool: Value<'_>) -> Result<(Declared, Option<Splice>), Reject> {
     for member in [description, defer, callers, format] {
         patch.drop_null(member);
     }
-    Ok((Declared { kind: Callable::Custom, name: name.into_owned() }, patch.finish()))
+    Ok((Callable::Custom, name.into_owned(), patch.finish()))
 }
 
 fn check_kind(member: Option<Member<'_>>, kind: Kind) -> Result<(), Reject> {
