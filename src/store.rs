@@ -1,4 +1,4 @@
-//! What must outlive the process: pools, keys, accounts, their tokens, and the ledger, behind one trait for each.
+//! What must outlive the process: pools, keys, accounts, their tokens, the ledger and the catalog, behind one trait for each.
 //!
 //! Each verb of a trait is one atomic step of the business, so an engine can do it in one transaction and a caller never has to
 //! read, change and write back. The request path calls none of them but [`LedgerStore::append`], which never waits.
@@ -6,13 +6,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `records` | the stored records and the ledger's events |
-//! | `control`, `tokens`, `ledger` | the traits |
+//! | `control`, `tokens`, `ledger`, `catalog` | the traits |
 //! | `durable` | the handle that tells when a ledger event is on disk |
 //! | `codec`, `draft` | rows as bytes; the changes of one group, before they are written |
 //! | `rules` | the steps themselves, the same for every engine |
 //! | `engine` | the traits for whatever can run a step |
 //! | `memory`, `sled` | the engines |
 
+mod catalog;
 mod codec;
 mod control;
 mod draft;
@@ -31,6 +32,7 @@ pub(crate) mod conformance;
 
 use std::sync::Arc;
 
+pub use catalog::{CatalogRows, CatalogStore};
 pub use control::{Actor, Change, ChangeRecord, ControlOp, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 pub use durable::{Appended, Durable};
 pub use error::{Clash, StoreError, StoreOpenError};
@@ -39,7 +41,7 @@ pub use memory::MemoryStore;
 pub use sled::{CommitFn, FatalFn, SledOptions, SledStore};
 pub use tokens::{AbortKind, RefreshGrant, TokenStore};
 
-/// The stores of one process. They are usually one engine seen through three traits.
+/// The stores of one process. They are usually one engine seen through all of the traits.
 #[derive(Debug, Clone)]
 pub struct Stores {
     /// Pools, keys, accounts.
@@ -48,12 +50,14 @@ pub struct Stores {
     pub tokens: Arc<dyn TokenStore>,
     /// What happened to requests.
     pub ledger: Arc<dyn LedgerStore>,
+    /// What accounts told of their models.
+    pub catalog: Arc<dyn CatalogStore>,
 }
 
 impl Stores {
-    /// One engine for all three.
+    /// One engine for all of them.
     #[must_use]
-    pub fn of<S: ControlStore + TokenStore + LedgerStore + 'static>(store: &Arc<S>) -> Self {
-        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone() }
+    pub fn of<S: ControlStore + TokenStore + LedgerStore + CatalogStore + 'static>(store: &Arc<S>) -> Self {
+        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone(), catalog: store.clone() }
     }
 }

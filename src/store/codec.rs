@@ -9,7 +9,10 @@ use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::records::{AccountRecord, AssignmentRecord, BootId, KeyRecord, PoolRecord, RequestRecord, TokenRecord};
+use super::records::{
+    AccountRecord, AssignmentRecord, BootId, CatalogSeen, CatalogSource, KeyRecord, PoolRecord, RequestRecord, TokenRecord,
+    UsageSums,
+};
 use super::{ChangeRecord, KeyMark, Rev, StoreError};
 
 /// Format of keys and values; another number means another program.
@@ -31,10 +34,14 @@ pub(super) enum Table {
     Requests,
     OpenRequests,
     KeyMarks,
+    CatalogSources,
+    CatalogSeen,
+    UsageHours,
+    UsageDays,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Meta,
         Self::Pools,
         Self::Keys,
@@ -45,6 +52,10 @@ impl Table {
         Self::Requests,
         Self::OpenRequests,
         Self::KeyMarks,
+        Self::CatalogSources,
+        Self::CatalogSeen,
+        Self::UsageHours,
+        Self::UsageDays,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -59,6 +70,10 @@ impl Table {
             Self::Requests => "requests",
             Self::OpenRequests => "requests_open",
             Self::KeyMarks => "key_marks",
+            Self::CatalogSources => "catalog_sources",
+            Self::CatalogSeen => "catalog_seen",
+            Self::UsageHours => "usage_hours",
+            Self::UsageDays => "usage_days",
         }
     }
 
@@ -84,12 +99,21 @@ pub(super) struct OpenRequest {
     pub(super) boot: BootId,
 }
 
+/// What a key took in one hour.
+#[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
+pub(super) struct HourSums(pub(super) UsageSums);
+
+/// What a key took on one day.
+#[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
+pub(super) struct DaySums(pub(super) UsageSums);
+
 macro_rules! stored {
     ($($record:ty => $table:ident),+ $(,)?) => { $(impl Stored for $record { const TABLE: Table = Table::$table; })+ };
 }
 stored! {
     MetaNumber => Meta, PoolRecord => Pools, KeyRecord => Keys, AccountRecord => Accounts, AssignmentRecord => Assignments,
     TokenRecord => Tokens, ChangeRecord => Changes, RequestRecord => Requests, OpenRequest => OpenRequests, KeyMark => KeyMarks,
+    CatalogSource => CatalogSources, CatalogSeen => CatalogSeen, HourSums => UsageHours, DaySums => UsageDays,
 }
 
 /// The bytes of a value.
@@ -174,6 +198,29 @@ pub(super) mod key {
 
     pub(in crate::store) fn key_mark(key_id: &str) -> Vec<u8> {
         of(&[key_id.as_bytes()])
+    }
+
+    /// Since when the pool knows the model.
+    pub(in crate::store) fn seen(pool: PoolId, model: &str) -> Vec<u8> {
+        of(&[pool.as_bytes(), model.as_bytes()])
+    }
+
+    /// The sums of a key in the span of this number. The length keeps a key apart from one that it is the beginning of.
+    pub(in crate::store) fn usage(id: &KeyId, number: u32) -> Vec<u8> {
+        let id = id.as_str().as_bytes();
+        of(&[&[u8::try_from(id.len()).unwrap_or(u8::MAX)], id, &number.to_be_bytes()])
+    }
+
+    /// The sums of a key in the span of this number and all later ones.
+    pub(in crate::store) fn usage_since(id: &KeyId, number: u32) -> Range<Vec<u8>> {
+        let mut end = usage(id, u32::MAX);
+        end.push(0);
+        usage(id, number)..end
+    }
+
+    /// The number of the span in such a key.
+    pub(in crate::store) fn usage_number(key: &[u8]) -> Option<u32> {
+        key.last_chunk().map(|number| u32::from_be_bytes(*number))
     }
 
     /// Every key of a table.

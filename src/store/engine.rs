@@ -4,15 +4,19 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 
 use async_trait::async_trait;
-use pooler_filter::{AccountId, RequestId, Timestamp};
+use pooler_filter::{AccountId, KeyId, RequestId, Timestamp};
 use tokio::sync::oneshot;
 
+use super::catalog::{CatalogRows, CatalogStore};
 use super::codec::{Table, decode, key};
 use super::control::{ChangeRecord, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 use super::draft::{Draft, Order, Rows};
 use super::durable::{Durable, Resolver};
 use super::ledger::{CommitStats, LedgerStore, RequestFilter};
-use super::records::{AccountStatus, BootId, Fence, LedgerEvent, RequestRecord, SealedTokens, TokenRecord, Version};
+use super::records::{
+    AccountStatus, BootId, CatalogSeen, CatalogSource, Fence, LedgerEvent, RequestRecord, SealedTokens, Span, TokenRecord,
+    UsageSums, Version,
+};
 use super::rules;
 use super::tokens::{AbortKind, RefreshGrant, TokenStore};
 use super::{Actor, StoreError};
@@ -204,8 +208,32 @@ impl<E: Engine> LedgerStore for E {
         in_chunks(self, move |draft| rules::ledger::prune(draft, before)).await
     }
 
+    async fn usage(&self, key: &KeyId, span: Span, since: Timestamp) -> Result<UsageSums, StoreError> {
+        let key = key.clone();
+        self.view(Box::new(move |rows| rules::usage::read(rows, &key, span, since))).await
+    }
+
+    async fn prune_usage(&self, before: Timestamp) -> Result<u64, StoreError> {
+        in_chunks(self, move |draft| rules::usage::prune(draft, before)).await
+    }
+
     fn commit_stats(&self) -> CommitStats {
         self.stats()
+    }
+}
+
+#[async_trait]
+impl<E: Engine> CatalogStore for E {
+    async fn load_catalog(&self) -> Result<CatalogRows, StoreError> {
+        run(self, |draft| rules::catalog::load(draft)).await
+    }
+
+    async fn put_source(&self, source: CatalogSource) -> Result<(), StoreError> {
+        run(self, move |draft| rules::catalog::put_source(draft, &source)).await
+    }
+
+    async fn see(&self, seen: Vec<CatalogSeen>) -> Result<(), StoreError> {
+        run(self, move |draft| rules::catalog::see(draft, &seen)).await
     }
 }
 
