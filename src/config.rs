@@ -35,8 +35,8 @@ use toml::de::DeTable;
 pub use file::{ConfigFile, ReadError};
 pub use origin::{Origin, OriginError};
 pub use settings::{
-    Accounts, Admission, AdmissionLimits, Commit, Data, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations,
-    Routing, Secrets, Settings, Sse, Upstream,
+    Accounts, Admission, AdmissionLimits, Catalog, Commit, Data, Gateway, Ledger, Limits, Log, LogFormat, Model,
+    Operations, Routing, Secrets, Settings, Sse, Upstream,
 };
 pub use units::parse_duration;
 

@@ -1,28 +1,38 @@
 //! Routes that are answered here, without an upstream.
 
 mod models;
+mod usage;
 
 use std::sync::Arc;
 
-use pooler_filter::{Exchange, LocalReply, Operation, Principal, Reject, Route};
+use pooler_filter::{Clock, Exchange, LocalReply, Operation, Principal, Reject, Route};
 
-pub(crate) use self::models::ModelCatalog;
+use crate::catalog::ModelCatalog;
+use crate::store::LedgerStore;
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     models: Arc<ModelCatalog>,
+    ledger: Arc<dyn LedgerStore>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Endpoints {
-    pub(crate) const fn new(models: Arc<ModelCatalog>) -> Self {
-        Self { models }
+    pub(crate) fn new(models: &Arc<ModelCatalog>, ledger: &Arc<dyn LedgerStore>, clock: &Arc<dyn Clock>) -> Self {
+        Self { models: Arc::clone(models), ledger: Arc::clone(ledger), clock: Arc::clone(clock) }
     }
 
     /// The answer for the route of this exchange.
-    pub(crate) fn answer(&self, cx: &Exchange) -> Result<LocalReply, Reject> {
+    pub(crate) async fn answer(&self, cx: &Exchange) -> Result<LocalReply, Reject> {
+        let key = &cx.require::<Principal>()?.0;
         match cx.require::<Route>()?.operation {
-            Operation::ListModels => Ok(self.models.list(&cx.require::<Principal>()?.0)),
+            Operation::ListModels => Ok(models::list(&self.models, key)),
+            Operation::GetModel => models::one(&self.models, key, &cx.head().path),
+            Operation::Usage => {
+                usage::check_query(&cx.head().query)?;
+                usage::answer(&*self.ledger, &key.id, self.clock.now()).await
+            }
             other @ (Operation::Responses | Operation::Unsupported | _) => {
                 Err(Reject::internal(format!("{other:?} has no answer here")))
             }

@@ -14,6 +14,9 @@ pub mod route;
 mod session;
 mod upstream;
 
+pub(crate) use self::path::Segments;
+pub(crate) use self::upstream::Frozen;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
@@ -164,7 +167,7 @@ impl Gateway {
         }
         match found.handler {
             Handler::Local => {
-                let answer = self.endpoints.answer(cx)?;
+                let answer = self.endpoints.answer(cx).await?;
                 reply::local(down, answer).await?;
                 Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
             }

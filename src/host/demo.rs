@@ -138,7 +138,8 @@ fn start_gateway(
     let usual = args.port == USUAL_PORT && TcpListener::bind(USUAL_METRICS).is_ok();
     settings.operations.listen = if usual { USUAL_METRICS } else { ANY };
     if !upstream.is_simulated() {
-        settings.models.retain(|model| model.id == "gpt-5.5");
+        // One that is not simulated need not know its models.
+        settings.catalog.sync = false;
     }
     program.start(runtime, &config)
 }

@@ -84,12 +84,12 @@ macro_rules! row {
 /// Every route there is. The first row that fits wins.
 pub const ROUTES: &[Row] = &[
     row!("GET" "/v1/models" Local ListModels),
-    row!("GET" "/v1/models/:id" Planned GetModel),
+    row!("GET" "/v1/models/:id" Local GetModel),
     row!("POST" "/v1/responses" Proxy Responses),
     row!("GET" "/v1/responses" Planned Unsupported),
     row!("POST" "/v1/responses/compact" Proxy Compact compact),
     row!("POST" "/v1/chat/completions" Proxy Chat),
-    row!("GET" "/v1/usage" Planned Usage),
+    row!("GET" "/v1/usage" Local Usage),
     row!("GET" "/v1/files" Planned ListFiles files),
     row!("POST" "/v1/files" Planned CreateFile form files),
     row!("GET" "/v1/files/:id" Planned GetFile files),

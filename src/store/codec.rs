@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::records::{
-    AccountRecord, AssignmentRecord, BootId, CatalogSeen, CatalogSource, KeyRecord, PoolRecord, RequestRecord, TokenRecord,
-    UsageSums,
+    AccountRecord, AssignmentRecord, BootId, CatalogSeen, CatalogSource, KeyRecord, PoolRecord, RequestRecord,
+    TokenRecord, UsageSums,
 };
 use super::{ChangeRecord, KeyMark, Rev, StoreError};
 

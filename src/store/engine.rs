@@ -14,8 +14,8 @@ use super::draft::{Draft, Order, Rows};
 use super::durable::{Durable, Resolver};
 use super::ledger::{CommitStats, LedgerStore, RequestFilter};
 use super::records::{
-    AccountStatus, BootId, CatalogSeen, CatalogSource, Fence, LedgerEvent, RequestRecord, SealedTokens, Span, TokenRecord,
-    UsageSums, Version,
+    AccountStatus, BootId, CatalogSeen, CatalogSource, Fence, LedgerEvent, RequestRecord, SealedTokens, Span,
+    TokenRecord, UsageSums, Version,
 };
 use super::rules;
 use super::tokens::{AbortKind, RefreshGrant, TokenStore};

@@ -7,9 +7,7 @@ use proptest::prelude::*;
 
 use super::fixtures::{NOW, actor, imported, reserved, settled, subject, tokens};
 use super::{Bench, Memory, Sled};
-use crate::store::records::{
-    Fence, LedgerEvent, Lost, RequestState, SealedTokens, Span, Usage, UsageSums, Version,
-};
+use crate::store::records::{Fence, LedgerEvent, Lost, RequestState, SealedTokens, Span, Usage, UsageSums, Version};
 use crate::store::{AbortKind, Appended, ControlOp, ControlStore, LedgerStore, StoreError, TokenStore};
 
 #[derive(Debug, Clone, Copy)]

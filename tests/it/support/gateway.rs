@@ -36,6 +36,7 @@ pub struct Builder {
     settings: Box<dyn FnOnce(&mut Settings)>,
     registry: Registry,
     clock: Arc<dyn Clock>,
+    catalog: bool,
 }
 
 impl Gateway {
@@ -51,6 +52,7 @@ impl Gateway {
             settings: Box::new(|_| {}),
             registry: codex_pooler::builtin_filters(),
             clock: Arc::new(SystemClock),
+            catalog: false,
         }
     }
 
@@ -123,6 +125,12 @@ impl Builder {
         self
     }
 
+    /// Asks the accounts for their models, and again every few milliseconds. Otherwise the upstream sees what the test sends and nothing else.
+    pub fn catalog(mut self) -> Self {
+        self.catalog = true;
+        self
+    }
+
     pub fn accounts(mut self, accounts: usize) -> Self {
         self.accounts = accounts;
         self
@@ -175,6 +183,7 @@ impl Builder {
         settings.operations.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.data.dir = data.to_owned();
         settings.gateway.shutdown_grace = Duration::from_secs(5);
+        (settings.catalog.sync, settings.catalog.interval) = (self.catalog, Duration::from_millis(20));
         (self.settings)(&mut settings);
         prepare_dir(data).expect("a private directory");
         let metrics = Arc::new(Metrics::new().expect("each name once"));
