@@ -15,7 +15,7 @@ mod session;
 mod upstream;
 
 pub(crate) use self::path::Segments;
-pub(crate) use self::upstream::Frozen;
+pub(crate) use self::upstream::{Frozen, Replay};
 
 use std::sync::Arc;
 

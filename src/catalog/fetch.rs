@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use pooler_filter::{Body, Expects, UpstreamRequest};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::entry::{self, BadPage, Page};
 use crate::accounts::{Accounts, RefreshReason};
 use crate::client::{Client, NetError};
 use crate::config::{Catalog, Upstream};
 use crate::pool::Account;
-use crate::proxy::Frozen;
+use crate::proxy::{Frozen, Replay};
 
 const PATH: &str = "/backend-api/codex/models";
 /// For everything, from connecting to the last byte.
@@ -54,8 +53,7 @@ impl Failed {
 pub(super) struct Fetch {
     client: Arc<Client>,
     accounts: Arc<Accounts>,
-    path: String,
-    headers: HeaderMap,
+    question: Frozen,
 }
 
 impl Fetch {
@@ -73,7 +71,8 @@ impl Fetch {
                 headers.insert(name, value);
             }
         }
-        Self { client, accounts, path: format!("{PATH}?client_version={}", catalog.client_version), headers }
+        let question = Frozen::get(format!("{PATH}?client_version={}", catalog.client_version), headers);
+        Self { client, accounts, question }
     }
 
     /// The models of the account, and the etag of the answer.
@@ -87,14 +86,7 @@ impl Fetch {
             let refreshed = self.accounts.refresh(account, credential.version, RefreshReason::ProactiveExpiry).await;
             credential = refreshed.map_err(|_| Failed::NoToken)?;
         }
-        let request = UpstreamRequest {
-            method: Method::GET,
-            path: self.path.clone(),
-            headers: self.headers.clone(),
-            body: Body::Empty,
-            expects: Expects::Json,
-        };
-        let call = Frozen::from(request).call(account, &credential);
+        let call = self.question.call(account, &credential, Replay::Nothing);
         // Not from the pool, whose connections may be stale: there is no second try.
         let mut connection = self.client.connect_apart(&account.endpoint).await?;
         let status = connection.call(&call).await?;
