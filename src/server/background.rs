@@ -29,7 +29,7 @@ const SWEEP: Duration = Duration::from_secs(15);
 const SIDE_BY_SIDE: usize = 8;
 /// How often old rows are thrown away.
 const PRUNE: Duration = Duration::from_secs(60 * 60);
-/// How long the sums of hours are kept: longer than anybody reads them. Those of days stay for ever.
+/// How long sums are kept by the hour: longer than anybody asks for. Those of days stay for ever.
 const HOURS_KEPT: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 /// Pauses after failed refreshes: from here, doubled each time, up to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
@@ -195,7 +195,7 @@ impl Work {
             let hours = u64::try_from(HOURS_KEPT.as_millis()).unwrap_or(u64::MAX);
             let before = Timestamp::from_millis(now.saturating_sub(hours));
             if let Err(error) = self.state.stores().ledger.prune_usage(before).await {
-                tracing::error!(%error, "old sums could not be deleted");
+                tracing::error!(%error, "old sums could not be put together");
             }
         }
     }

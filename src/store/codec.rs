@@ -218,9 +218,10 @@ pub(super) mod key {
         usage(id, number)..end
     }
 
-    /// The number of the span in such a key.
-    pub(in crate::store) fn usage_number(key: &[u8]) -> Option<u32> {
-        key.last_chunk().map(|number| u32::from_be_bytes(*number))
+    /// The key and the number of the span in such a key.
+    pub(in crate::store) fn usage_parts(key: &[u8]) -> Option<(KeyId, u32)> {
+        let (id, number) = key.get(2..)?.split_last_chunk()?;
+        Some((KeyId::new(std::str::from_utf8(id).ok()?), u32::from_be_bytes(*number)))
     }
 
     /// Every key of a table.

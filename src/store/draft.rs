@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 use pooler_filter::KeyId;
 
 use super::StoreError;
-use super::codec::{DaySums, HourSums, Stored, Table, decode, encode, key};
+use super::codec::{HourSums, Stored, Table, decode, encode, key};
 use super::records::UsageSums;
 
 /// What a scan calls for each row, in order, until it breaks.
@@ -66,17 +66,9 @@ impl<'a> Draft<'a> {
 
     /// The changes of all steps that succeeded. An error: sums that are stored cannot be read.
     pub(super) fn into_writes(mut self) -> Result<Writes, StoreError> {
-        let mut days: BTreeMap<(KeyId, u32), UsageSums> = BTreeMap::new();
         for ((id, hour), gain) in std::mem::take(&mut self.gains) {
             let place = key::usage(&id, hour);
             let mut sums = self.read::<HourSums>(&place)?.unwrap_or_default();
-            sums.0 += gain;
-            self.write(place, &sums)?;
-            *days.entry((id, hour / 24)).or_default() += gain;
-        }
-        for ((id, day), gain) in days {
-            let place = key::usage(&id, day);
-            let mut sums = self.read::<DaySums>(&place)?.unwrap_or_default();
             sums.0 += gain;
             self.write(place, &sums)?;
         }

@@ -82,7 +82,8 @@ pub trait LedgerStore: fmt::Debug + Send + Sync {
     /// What the key took in the hour (or day) of `since` and in all later ones. A request is in the sums of the moment when it ended, once.
     async fn usage(&self, key: &KeyId, span: Span, since: Timestamp) -> Result<UsageSums, StoreError>;
 
-    /// Deletes sums of hours that were over before this moment; those of days are kept for ever. The answer is how many.
+    /// Sums of hours that were over before this moment become part of the sums of their days, which are kept for ever. The answer is how
+    /// many hours.
     async fn prune_usage(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// How the group commits are doing.

@@ -145,5 +145,13 @@ async fn old_hours_are_pruned_and_days_stay<B: Bench>() {
     assert_eq!(bench.store().prune_usage(at(1100).plus(Duration::from_secs(1))).await, Ok(1100));
     assert_eq!(bench.store().prune_usage(at(1100)).await, Ok(0));
     assert_eq!(hours(&bench, at(0)).await.requests, 100);
-    assert_eq!(bench.store().usage(&key(), Span::Day, at(0)).await.unwrap().requests, 1200);
+    let days = async |since| bench.store().usage(&key(), Span::Day, since).await.unwrap().requests;
+    // The cut is inside of day 45.
+    for (since, requests) in [(0, 1200), (24, 1176), (1085, 120), (1104, 96), (1199, 24)] {
+        assert_eq!(days(at(since)).await, requests, "{since}");
+    }
+    // One that comes for an hour that is gone already.
+    settle(&bench, ended(RequestId::generate(), 1, at(3))).await;
+    assert_eq!((days(at(0)).await, bench.store().prune_usage(at(1100)).await), (1201, Ok(1)));
+    assert_eq!((days(at(0)).await, days(at(24)).await), (1201, 1176));
 }

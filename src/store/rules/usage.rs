@@ -10,6 +10,9 @@ use crate::store::codec::{DaySums, HourSums, Table, decode, key};
 use crate::store::draft::{Draft, Order, Rows, Writes};
 use crate::store::records::{RequestRecord, Span, UsageSums};
 
+/// Of a day.
+const HOURS: u32 = 24;
+
 /// Counts a request that has just ended.
 pub(super) fn count(draft: &mut Draft<'_>, row: &RequestRecord) {
     let key = row.subject().and_then(|subject| subject.key.as_ref());
@@ -18,42 +21,45 @@ pub(super) fn count(draft: &mut Draft<'_>, row: &RequestRecord) {
     }
 }
 
-/// What the key took in the span of `since` and all later ones.
+/// What the key took in the span of `since` and all later ones. Days are made of hours when those are pruned, so both are read for them.
 pub(in crate::store) fn read(
     rows: &dyn Rows,
     id: &KeyId,
     span: Span,
     since: Timestamp,
 ) -> Result<UsageSums, StoreError> {
-    let mut sums = UsageSums::default();
-    let table = table(span);
-    rows.scan(table, key::usage_since(id, span.number(since)), Order::Rising, &mut |key, bytes| {
-        sums += match span {
-            Span::Hour => decode::<HourSums>(key, bytes)?.0,
-            Span::Day => decode::<DaySums>(key, bytes)?.0,
-        };
+    let (mut sums, number) = (UsageSums::default(), span.number(since));
+    let first_hour = match span {
+        Span::Hour => number,
+        Span::Day => number.saturating_mul(HOURS),
+    };
+    rows.scan(Table::UsageHours, key::usage_since(id, first_hour), Order::Rising, &mut |key, bytes| {
+        sums += decode::<HourSums>(key, bytes)?.0;
         Ok(ControlFlow::Continue(()))
     })?;
+    if span == Span::Day {
+        rows.scan(Table::UsageDays, key::usage_since(id, number), Order::Rising, &mut |key, bytes| {
+            sums += decode::<DaySums>(key, bytes)?.0;
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
     Ok(sums)
 }
 
-const fn table(span: Span) -> Table {
-    match span {
-        Span::Hour => Table::UsageHours,
-        Span::Day => Table::UsageDays,
-    }
-}
-
-/// Deletes some hours that were over before; fewer than [`CHUNK`] means none is left.
+/// Some hours that were over before become part of their days; fewer than [`CHUNK`] means none is left.
 pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Result<usize, StoreError> {
     let first_kept = Span::Hour.number(before);
-    let old = |_: &Draft<'_>, place: &[u8]| Ok(key::usage_number(place).is_some_and(|number| number < first_kept));
+    let old = |_: &Draft<'_>, place: &[u8]| Ok(key::usage_parts(place).is_some_and(|(_, hour)| hour < first_kept));
     let old = draft.stored_keys(Table::UsageHours, key::all(), CHUNK, old)?;
-    let count = old.len();
-    for place in old {
-        draft.delete(Table::UsageHours, place);
+    for place in &old {
+        let (Some((id, hour)), Some(HourSums(gone))) = (key::usage_parts(place), draft.read(place)?) else { continue };
+        let day = key::usage(&id, hour / HOURS);
+        let mut sums = draft.read::<DaySums>(&day)?.unwrap_or_default();
+        sums.0 += gone;
+        draft.write(day, &sums)?;
+        draft.delete(Table::UsageHours, place.clone());
     }
-    Ok(count)
+    Ok(old.len())
 }
 
 /// All sums anew, out of the rows of requests: for a store that was made before there were any. A row that cannot be read is not in them.

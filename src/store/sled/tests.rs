@@ -148,7 +148,6 @@ async fn a_store_from_before_the_sums_gets_them_out_of_its_rows_once() {
     {
         let trees = store.trees.lock().clone().unwrap();
         trees.raw(Table::UsageHours).clear().unwrap();
-        trees.raw(Table::UsageDays).clear().unwrap();
         let format = key::meta("format");
         trees.raw(Table::Meta).insert(&format, encode(&format, &MetaNumber(1)).unwrap()).unwrap();
         trees.flush().unwrap();
