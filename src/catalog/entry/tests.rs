@@ -7,7 +7,7 @@ fn page(models: &Value) -> Page {
     read(json!({"models": models, "etag": 1}).to_string().as_bytes()).unwrap()
 }
 
-fn only(entry: Value) -> CatalogModel {
+fn only(entry: &Value) -> CatalogModel {
     let mut page = page(&json!([entry]));
     assert_eq!((page.models.len(), page.skipped), (1, 0));
     page.models.remove(0)
@@ -15,7 +15,7 @@ fn only(entry: Value) -> CatalogModel {
 
 #[test]
 fn an_entry_says_what_is_needed_of_it() {
-    let model = only(json!({
+    let model = only(&json!({
         "slug": "gpt-6-sol", "display_name": " GPT-6 Sol\n", "visibility": "list", "supported_in_api": true, "priority": -1,
         "context_window": 400_000, "effective_context_window_percent": 90, "input_modalities": ["text", "image", "text", 5],
         "use_responses_lite": true, "supported_reasoning_levels": [{"effort": "low"}],
@@ -43,16 +43,16 @@ fn an_entry_says_what_is_needed_of_it() {
 #[test]
 fn what_is_missing_or_of_a_wrong_form_is_not_known() {
     let bare = CatalogModel { slug: "x".to_owned(), ..CatalogModel::default() };
-    assert_eq!(only(json!({"slug": "x"})), bare);
+    assert_eq!(only(&json!({"slug": "x"})), bare);
     let odd = json!({
         "slug": "x", "display_name": 5, "visibility": true, "supported_in_api": "no", "priority": "high", "context_window": -1,
         "effective_context_window_percent": 101, "input_modalities": "text", "use_responses_lite": "true",
         "supported_reasoning_levels": {}, "supports_reasoning_summary_parameter": 1, "service_tiers": {"id": "flex"},
         "additional_speed_tiers": null,
     });
-    assert_eq!(only(odd), bare);
-    assert_eq!(only(json!({"slug": "x", "context_window": 0})).context_window, None);
-    assert_eq!(only(json!({"slug": "x", "service_tiers": []})).service_tiers, Some(vec![]));
+    assert_eq!(only(&odd), bare);
+    assert_eq!(only(&json!({"slug": "x", "context_window": 0})).context_window, None);
+    assert_eq!(only(&json!({"slug": "x", "service_tiers": []})).service_tiers, Some(vec![]));
 }
 
 #[test]

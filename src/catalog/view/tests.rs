@@ -129,7 +129,7 @@ fn facts_that_differ_are_those_that_hold_for_the_model_as_a_whole() {
         service_tiers: texts(&["flex", "priority"]),
         ..told("x")
     };
-    let models = pool(&[], &[(A, true, Some(&[a.clone()])), (B, true, Some(&[b]))]);
+    let models = pool(&[], &[(A, true, Some(std::slice::from_ref(&a))), (B, true, Some(&[b]))]);
     let offer = models.get("x").unwrap();
     assert_eq!((offer.facts.context_window, offer.context_length), (Some(1001), Some(900)));
     assert_eq!(
@@ -139,7 +139,7 @@ fn facts_that_differ_are_those_that_hold_for_the_model_as_a_whole() {
     assert_eq!((Some(offer.input_modalities.clone()), offer.facts.supports_images), (texts(&["text", "image"]), true));
     assert_eq!(offer.facts.service_tiers, texts(&["priority", "flex"]));
     // What one of them does not tell is not known of the model.
-    let models = pool(&[], &[(A, true, Some(&[a.clone()])), (B, true, Some(&[told("x")]))]);
+    let models = pool(&[], &[(A, true, Some(std::slice::from_ref(&a))), (B, true, Some(&[told("x")]))]);
     let offer = models.get("x").unwrap();
     assert_eq!((&offer.facts.service_tiers, offer.facts.supports_images, offer.reasoning), (&None, false, false));
     assert_eq!(pool(&[], &[(A, true, Some(&[told("x")]))]).get("x").unwrap().context_length, None);

@@ -48,6 +48,17 @@ impl ModelRow {
         Appended::Recorded
     }
 
+    fn adds_to(&self, mut sums: UsageSums) -> UsageSums {
+        let one = UsageSums { requests: 1, ..UsageSums::default() };
+        if self.counted {
+            sums += match self.settled {
+                Some(input) => UsageSums { input, cached: 1, output: 5, reasoning: 2, ..one },
+                None => UsageSums { unknown: 1, ..one },
+            };
+        }
+        sums
+    }
+
     fn apply(&mut self, step: LedgerStep) -> Result<Appended, StoreError> {
         match step {
             LedgerStep::Reserve(_, mark) => {
@@ -119,18 +130,7 @@ async fn ledger_history<B: Bench>(mut bench: B, steps: &[LedgerStep]) -> B {
         });
         assert_eq!(stored.settled.as_ref().map(|s| s.usage), usage);
     }
-    let mut expected = before;
-    for row in model.values().filter(|row| row.counted) {
-        let unknown = UsageSums { requests: 1, unknown: 1, ..UsageSums::default() };
-        expected += row.settled.map_or(unknown, |input| UsageSums {
-            requests: 1,
-            input,
-            cached: 1,
-            output: 5,
-            reasoning: 2,
-            ..UsageSums::default()
-        });
-    }
+    let expected = model.values().fold(before, |sums, row| row.adds_to(sums));
     assert_eq!(sums(bench.store()).await, expected);
     // The next history counts what it loses itself.
     for id in ids {
