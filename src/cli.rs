@@ -150,6 +150,7 @@ fn act(action: Action, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Failure> 
         Action::Pool(group) => administer(&group.at, command::pool(group.action), io),
         Action::Key(group) => administer(&group.at, command::key(group.action), io),
         Action::Account(group) => administer(&group.at, command::account(group.action, io.input)?, io),
+        Action::Models(args) => administer(&args.at, crate::admin::Command::ModelList { pool: args.pool }, io),
         Action::Requests(group) => administer(&group.at, command::requests(group.action), io),
     }
 }

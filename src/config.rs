@@ -35,7 +35,7 @@ use toml::de::DeTable;
 pub use file::{ConfigFile, ReadError};
 pub use origin::{Origin, OriginError};
 pub use settings::{
-    Accounts, Admission, AdmissionLimits, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model,
+    Accounts, Admission, AdmissionLimits, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model,
     Operations, Routing, Secrets, Settings, Sse, Upstream,
 };
 pub use units::parse_duration;

@@ -2,34 +2,50 @@
 
 mod files;
 mod models;
+mod usage;
 
 use std::sync::Arc;
 
-use pooler_filter::{Exchange, LocalReply, Operation, Principal, Reject, Route};
+use pooler_filter::{Clock, Exchange, LocalReply, Operation, Principal, Reject, Route};
 
 use self::files::FileRoutes;
-pub(crate) use self::models::ModelCatalog;
+use crate::catalog::ModelCatalog;
 use crate::files::FileTable;
+use crate::store::LedgerStore;
 
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     models: Arc<ModelCatalog>,
     files: FileRoutes,
+    ledger: Arc<dyn LedgerStore>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Endpoints {
-    pub(crate) const fn new(models: Arc<ModelCatalog>, files: Arc<FileTable>) -> Self {
-        Self { models, files: FileRoutes::new(files) }
+    pub(crate) fn new(
+        models: &Arc<ModelCatalog>,
+        files: Arc<FileTable>,
+        ledger: &Arc<dyn LedgerStore>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let (models, ledger, clock) = (Arc::clone(models), Arc::clone(ledger), Arc::clone(clock));
+        Self { models, files: FileRoutes::new(files), ledger, clock }
     }
 
     /// The answer for the route of this exchange.
     pub(crate) async fn answer(&self, cx: &Exchange) -> Result<LocalReply, Reject> {
+        let key = &cx.require::<Principal>()?.0;
         match cx.require::<Route>()?.operation {
-            Operation::ListModels => Ok(self.models.list(&cx.require::<Principal>()?.0)),
+            Operation::ListModels => Ok(models::list(&self.models, key)),
+            Operation::GetModel => models::one(&self.models, key, &cx.head().path),
             Operation::ListFiles => self.files.list(cx).await,
             Operation::GetFile => self.files.get(cx).await,
             Operation::FileContent | Operation::DeleteFile => self.files.refuse(cx).await,
+            Operation::Usage => {
+                usage::check_query(&cx.head().query)?;
+                usage::answer(&*self.ledger, &key.id, self.clock.now()).await
+            }
             other @ (Operation::Responses | Operation::Unsupported | _) => {
                 Err(Reject::internal(format!("{other:?} has no answer here")))
             }

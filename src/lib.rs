@@ -27,6 +27,7 @@
 
 pub mod accounts;
 pub mod admin;
+mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -15,6 +15,9 @@ mod session;
 mod upload;
 mod upstream;
 
+pub(crate) use self::path::Segments;
+pub(crate) use self::upstream::{Frozen, Replay};
+
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};

@@ -24,7 +24,7 @@ use self::listen::Listener;
 pub use self::state::{StartError, State};
 use crate::admin::{self, Backend, BackendParts};
 use crate::config::Settings;
-use crate::endpoints::{Endpoints, ModelCatalog};
+use crate::endpoints::Endpoints;
 use crate::files::FileTable;
 use crate::operations::Operations;
 use crate::pool::AffinityCache;
@@ -99,8 +99,8 @@ impl Running {
         let lifecycle = Arc::new(Lifecycle::default());
 
         let work = background::Work::new(&state, &settings, clock)?;
-        helping.block_on_anywhere(work.take_over())?;
         helping.block_on_anywhere(work.recover())?;
+        helping.block_on_anywhere(work.take_over())?;
         let gateway = gateway(&work, registry, chain, &metrics, &lifecycle)?;
 
         let listeners = listen::bind_all(&settings.gateway.listen)?;
@@ -114,11 +114,11 @@ impl Running {
         let (background, stop) = watch::channel(false);
         listen::serve(&serving, "gateway", gateway, listeners, accept_watch);
         if let Some(listener) = probes {
-            let app = Operations { metrics, lifecycle: Arc::clone(&lifecycle) };
+            let app = Operations { metrics: Arc::clone(&metrics), lifecycle: Arc::clone(&lifecycle) };
             listen::serve(&helping, "operations", app, vec![listener], stop.clone());
         }
         let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
-        work.clone().spawn(&helping, &stop);
+        work.clone().spawn(&helping, &stop, &metrics);
         let admin = helping.spawn(background::administer(socket, Arc::clone(&backend), stop));
         lifecycle.ready();
         let grace = settings.gateway.shutdown_grace;
@@ -242,13 +242,12 @@ fn gateway(
     lifecycle: &Arc<Lifecycle>,
 ) -> Result<Gateway, StartError> {
     let (settings, clock) = (Arc::clone(&work.settings), Arc::clone(&work.clock));
-    let models = Arc::new(ModelCatalog::new(settings.models.clone()));
     let files = Arc::new(FileTable::new(Arc::clone(&work.state.stores().files), Arc::clone(&clock)));
     let routing = &settings.routing;
     let ports = Ports {
         keyring: work.pool.clone(),
         pool: work.pool.clone(),
-        catalog: models.clone(),
+        catalog: work.catalog.clone(),
         ledger: Arc::new(ledger::LedgerPort::new(&work.state, Arc::clone(&clock))),
         affinity: Arc::new(AffinityCache::new(routing.affinity_entries, routing.affinity_ttl, Arc::clone(&clock))),
         files: files.clone(),
@@ -263,7 +262,7 @@ fn gateway(
         pool: Arc::clone(&work.pool),
         accounts: Arc::clone(&work.accounts),
         client: Arc::clone(&work.client),
-        endpoints: Endpoints::new(models, Arc::clone(&files)),
+        endpoints: Endpoints::new(&work.catalog, Arc::clone(&files), &work.state.stores().ledger, &clock),
         files,
         metrics: Arc::clone(metrics),
         clock,
@@ -279,6 +278,7 @@ fn backend_parts(settings: &Settings, state: &State, work: &background::Work) ->
         origin: settings.accounts.origin.clone(),
         issuer: settings.accounts.issuer.clone(),
         clock: Arc::clone(&work.clock),
+        catalog: Arc::clone(&work.catalog),
         on_change: Arc::new(work.clone()),
     }
 }

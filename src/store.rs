@@ -1,4 +1,4 @@
-//! What must outlive the process: pools, keys, accounts, their tokens, files, and the ledger, behind one trait for each.
+//! What must outlive the process: pools, keys, accounts, their tokens, files, the ledger and the catalog, behind one trait for each.
 //!
 //! Each verb of a trait is one atomic step of the business, so an engine can do it in one transaction and a caller never has to
 //! read, change and write back. The request path calls none of them but [`LedgerStore::append`], which never waits, and, for work with
@@ -7,13 +7,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `records` | the stored records and the ledger's events |
-//! | `control`, `tokens`, `ledger`, `files` | the traits |
+//! | `control`, `tokens`, `ledger`, `files`, `catalog` | the traits |
 //! | `durable` | the handle that tells when a ledger event is on disk |
 //! | `codec`, `draft` | rows as bytes; the changes of one group, before they are written |
 //! | `rules` | the steps themselves, the same for every engine |
 //! | `engine` | the traits for whatever can run a step |
 //! | `memory`, `sled` | the engines |
 
+mod catalog;
 mod codec;
 mod control;
 mod draft;
@@ -33,6 +34,7 @@ pub(crate) mod conformance;
 
 use std::sync::Arc;
 
+pub use catalog::{CatalogRows, CatalogStore};
 pub use control::{Actor, Change, ChangeRecord, ControlOp, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 pub use durable::{Appended, Durable};
 pub use error::{Clash, StoreError, StoreOpenError};
@@ -53,12 +55,23 @@ pub struct Stores {
     pub ledger: Arc<dyn LedgerStore>,
     /// Uploaded files.
     pub files: Arc<dyn FileStore>,
+    /// What accounts told of their models.
+    pub catalog: Arc<dyn CatalogStore>,
 }
 
 impl Stores {
     /// One engine for all of them.
     #[must_use]
-    pub fn of<S: ControlStore + TokenStore + LedgerStore + FileStore + 'static>(store: &Arc<S>) -> Self {
-        Self { control: store.clone(), tokens: store.clone(), ledger: store.clone(), files: store.clone() }
+    pub fn of<S>(store: &Arc<S>) -> Self
+    where
+        S: ControlStore + TokenStore + LedgerStore + FileStore + CatalogStore + 'static,
+    {
+        Self {
+            control: store.clone(),
+            tokens: store.clone(),
+            ledger: store.clone(),
+            files: store.clone(),
+            catalog: store.clone(),
+        }
     }
 }

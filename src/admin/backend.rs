@@ -3,6 +3,7 @@
 mod accounts;
 mod import;
 mod keys;
+mod models;
 mod pools;
 mod requests;
 
@@ -14,6 +15,7 @@ use pooler_filter::Clock;
 
 use super::command::Command;
 use super::reply::{Refusal, Reply};
+use crate::catalog::ModelCatalog;
 use crate::config::Origin;
 use crate::secrets::{Peppers, Sealer, SecretsError};
 use crate::store::records::{AccountRecord, AccountStatus, KeyRecord, KeyStatus, PoolRecord};
@@ -79,6 +81,8 @@ pub struct BackendParts {
     pub issuer: Origin,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// The models of the pools.
+    pub(crate) catalog: Arc<ModelCatalog>,
     /// Learns of changes.
     pub on_change: Arc<dyn OnChange>,
 }
@@ -131,6 +135,7 @@ impl Backend {
             Command::AccountPause { account } => self.account_pause(&account, who).await,
             Command::AccountResume { account } => self.account_resume(&account, who).await,
             Command::AccountRemove { account } => self.account_remove(&account, who).await,
+            Command::ModelList { pool } => self.model_list(pool.as_deref()).await,
             Command::RequestList { limit } => self.request_list(limit).await,
             Command::RequestShow { id } => self.request_show(&id).await,
         }

@@ -87,6 +87,11 @@ pub enum Command {
         /// Which.
         account: String,
     },
+    /// Lists models, as pools offer them.
+    ModelList {
+        /// Of this pool only.
+        pool: Option<String>,
+    },
     /// Lists the last requests, newest first.
     RequestList {
         /// At most so many.
@@ -134,6 +139,7 @@ impl Command {
             Self::AccountPause { .. } => "account pause",
             Self::AccountResume { .. } => "account resume",
             Self::AccountRemove { .. } => "account remove",
+            Self::ModelList { .. } => "models",
             Self::RequestList { .. } => "requests list",
             Self::RequestShow { .. } => "requests show",
         }
@@ -146,7 +152,9 @@ impl Command {
             Self::PoolCreate { slug, .. } => slug,
             Self::PoolShow { pool } | Self::PoolSet { pool, .. } => pool,
             Self::KeyCreate { pool, .. } | Self::AccountImport { pool, .. } => pool,
-            Self::KeyList { pool } | Self::AccountList { pool } => pool.as_deref().unwrap_or_default(),
+            Self::KeyList { pool } | Self::AccountList { pool } | Self::ModelList { pool } => {
+                pool.as_deref().unwrap_or_default()
+            }
             Self::KeyRevoke { key } => public_half(key),
             Self::AccountPause { account } | Self::AccountResume { account } | Self::AccountRemove { account } => {
                 account
@@ -172,6 +180,7 @@ impl Command {
             | Self::PoolShow { .. }
             | Self::KeyList { .. }
             | Self::AccountList { .. }
+            | Self::ModelList { .. }
             | Self::RequestList { .. }
             | Self::RequestShow { .. } => false,
         }

@@ -19,6 +19,8 @@ pub enum Reply {
     NewKey(NewKey),
     /// An account.
     Account(AccountRow),
+    /// A model of a pool.
+    Model(ModelRow),
     /// A request.
     Request(Box<RequestRow>),
     /// Something the operator must know.
@@ -111,6 +113,27 @@ pub struct AccountRow {
     pub token_version: u64,
     /// When it was imported first.
     pub created_at: String,
+}
+
+/// A model of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRow {
+    /// Slug of the pool.
+    pub pool: String,
+    /// The name that clients use.
+    pub model: String,
+    /// `listed`, `hidden` (usable by its name, in no list) or `stale` (no account has it any more, not usable).
+    pub state: String,
+    /// The name that the upstream uses.
+    pub upstream_model: String,
+    /// The name for people.
+    pub display_name: Option<String>,
+    /// Whether it takes the lite form of requests.
+    pub lite: bool,
+    /// Tokens that clients are told of, where known.
+    pub context_length: Option<u64>,
+    /// Labels of the accounts that have it or have not told yet; none: any account of the pool.
+    pub accounts: Option<Vec<String>>,
 }
 
 /// A request.

@@ -61,6 +61,7 @@ impl Gateway {
             origin: "https://chatgpt.com".parse().unwrap(),
             issuer: "https://auth.openai.com".parse().unwrap(),
             clock: Arc::new(SystemClock),
+            catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
             on_change,
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -34,6 +34,8 @@ pub(super) enum Action {
     Key(Group<KeyAction>),
     /// Accounts: the Codex logins behind the pools
     Account(Group<AccountAction>),
+    /// Models: what pools offer, and which accounts have it
+    Models(ModelsArgs),
     /// Requests: what happened
     Requests(Group<RequestsAction>),
 }
@@ -240,6 +242,16 @@ pub(super) enum AccountAction {
         /// Label or id
         account: String,
     },
+}
+
+/// Arguments of `models`.
+#[derive(Debug, Args)]
+pub(super) struct ModelsArgs {
+    #[command(flatten)]
+    pub(super) at: Reach,
+    /// Of this pool only: slug or id
+    #[arg(long)]
+    pub(super) pool: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

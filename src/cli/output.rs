@@ -4,7 +4,7 @@ use std::io;
 
 use super::Io;
 use super::table::{Table, shown};
-use crate::admin::{AccountRow, KeyRow, NewKey, PoolRow, Reply, RequestRow};
+use crate::admin::{AccountRow, KeyRow, ModelRow, NewKey, PoolRow, Reply, RequestRow};
 
 /// How to show an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,7 @@ fn json(replies: &[Reply]) -> io::Result<String> {
             Reply::Key(row) => serde_json::to_string(row)?,
             Reply::NewKey(row) => serde_json::to_string(row)?,
             Reply::Account(row) => serde_json::to_string(row)?,
+            Reply::Model(row) => serde_json::to_string(row)?,
             Reply::Request(row) => serde_json::to_string(row)?,
             Reply::Warning(_) => continue,
         });
@@ -57,6 +58,7 @@ fn table(replies: &[Reply]) -> String {
             Reply::Pool(row) => (POOL, pool(row)),
             Reply::Key(row) => (KEY, key(row)),
             Reply::Account(row) => (ACCOUNT, account(row)),
+            Reply::Model(row) => (MODEL, model(row)),
             Reply::Request(row) => (REQUEST, request(row)),
             Reply::NewKey(_) | Reply::Warning(_) => continue,
         };
@@ -111,6 +113,20 @@ fn account(row: &AccountRow) -> Vec<String> {
     ]
 }
 
+const MODEL: &[&str] = &["POOL", "MODEL", "STATE", "LITE", "CONTEXT", "UPSTREAM MODEL", "ACCOUNTS"];
+
+fn model(row: &ModelRow) -> Vec<String> {
+    vec![
+        row.pool.clone(),
+        row.model.clone(),
+        row.state.clone(),
+        if row.lite { "yes" } else { "no" }.to_owned(),
+        text(row.context_length.as_ref()),
+        row.upstream_model.clone(),
+        row.accounts.as_ref().map_or_else(|| "any".to_owned(), |accounts| accounts.join(",")),
+    ]
+}
+
 const REQUEST: &[&str] =
     &["TIME", "REQUEST", "ROUTE", "MODEL", "STATUS", "OUTCOME", "INPUT", "OUTPUT", "ACCOUNT", "TRIES", "MS"];
 
@@ -141,6 +157,7 @@ fn details(reply: &Reply) -> String {
             format!("{}\n\nThis is the key. It is shown this once.\n\n{about}", secret.expose())
         }
         Reply::Account(row) => pairs(ACCOUNT, account(row), &[]),
+        Reply::Model(row) => pairs(MODEL, model(row), &[]),
         Reply::Request(row) => request_details(row),
         Reply::Warning(_) => String::new(),
     }

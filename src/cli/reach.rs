@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use pooler_filter::SystemClock;
+use pooler_filter::{Clock as _, SystemClock};
 
 use super::Failure;
 use crate::admin::{Backend, BackendParts, CallError, Command, Nobody, Refusal, Reply, Who, call, prepare_dir};
+use crate::catalog::ModelCatalog;
 use crate::config::Settings;
 use crate::secrets::unlock;
-use crate::store::{SledOptions, SledStore, StoreOpenError, Stores};
+use crate::store::{SledOptions, SledStore, StoreError, StoreOpenError, Stores};
 
 pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Vec<Reply>, Failure> {
     let socket = settings.data.socket();
@@ -40,6 +41,7 @@ async fn by_itself(settings: &Settings, store: &Arc<SledStore>, command: Command
     let stores = Stores::of(store);
     let unlocked = unlock(&settings.secrets.keys, &settings.data.secrets_key(), stores.control.as_ref()).await;
     let unlocked = unlocked.map_err(|error| Failure::new(error.to_string()))?;
+    let catalog = catalog(settings, &stores).await.map_err(|error| Failure::new(error.to_string()))?;
     let backend = Backend::new(BackendParts {
         sealer: unlocked.keyring.sealer(),
         peppers: unlocked.keyring.peppers(),
@@ -47,6 +49,7 @@ async fn by_itself(settings: &Settings, store: &Arc<SledStore>, command: Command
         origin: settings.accounts.origin.clone(),
         issuer: settings.accounts.issuer.clone(),
         clock: Arc::new(SystemClock),
+        catalog,
         on_change: Arc::new(Nobody),
     });
     let result = backend.execute(command, &Who::this_process()).await;
@@ -59,6 +62,14 @@ async fn by_itself(settings: &Settings, store: &Arc<SledStore>, command: Command
         )));
     }
     Ok(replies)
+}
+
+/// The models as the store has them.
+async fn catalog(settings: &Settings, stores: &Stores) -> Result<Arc<ModelCatalog>, StoreError> {
+    let catalog = Arc::new(ModelCatalog::new(settings));
+    catalog.load(&*stores.catalog).await?;
+    catalog.take_over(&stores.control.load().await?, &*stores.catalog, SystemClock.now()).await?;
+    Ok(catalog)
 }
 
 impl From<CallError> for Failure {

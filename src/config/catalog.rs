@@ -1,29 +1,16 @@
-//! The models that are offered when the configuration names none.
+//! The models that are offered when the configuration names none, as long as no account has told which it has.
 
 use super::settings::Model;
 
-/// The models that take requests in the full form. The newer ones of the backend want the lite form (docs/upstream.md, Constraints), which
-/// is not built yet: to offer one of them all the same, configure it.
+/// One that takes requests in the full form and that every plan has.
 const LISTED: &[(&str, &str)] = &[("gpt-5.5", "GPT-5.5")];
 
 pub(super) fn default_models() -> Vec<Model> {
-    LISTED.iter().map(|(id, name)| Model { display_name: (*name).to_owned(), ..plain(id) }).collect()
-}
-
-/// A model of which nothing but its id is said.
-pub(super) fn plain(id: &str) -> Model {
-    Model {
-        id: id.to_owned(),
-        upstream_id: id.to_owned(),
-        display_name: id.to_owned(),
-        context_window: None,
-        effective_context_percent: 95,
-        input_modalities: vec!["text".to_owned(), "image".to_owned()],
-        supports_streaming: true,
-        supports_tools: true,
-        supports_reasoning: true,
-        supports_reasoning_summary: true,
-        service_tiers: None,
-        created: None,
-    }
+    let model = |(id, name): &(&str, &str)| Model {
+        id: (*id).to_owned(),
+        display_name: Some((*name).to_owned()),
+        fallback: true,
+        ..Model::default()
+    };
+    LISTED.iter().map(model).collect()
 }

@@ -22,6 +22,7 @@ pub(super) struct File {
     pub(super) ledger: Ledger,
     pub(super) files: Files,
     pub(super) accounts: Accounts,
+    pub(super) catalog: Catalog,
     pub(super) models: Option<Spanned<Vec<Model>>>,
     pub(super) secrets: Secrets,
     pub(super) log: Log,
@@ -152,6 +153,14 @@ pub(super) struct Accounts {
     pub(super) refresh_timeout: Text,
     pub(super) issuer: Text,
     pub(super) origin: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Catalog {
+    pub(super) sync: Switch,
+    pub(super) interval: Text,
+    pub(super) client_version: Text,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,10 +11,10 @@ use self::read::{
     DAY, HOUR, MINUTE, MS, SECOND, address, bytes, flag, header, number, path, read, text, time, window_log,
 };
 use super::settings::{
-    Accounts, Admission, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations, Routing,
-    Secrets, Settings, Sse, Upstream,
+    Accounts, Admission, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations,
+    Routing, Secrets, Settings, Sse, Upstream,
 };
-use super::{Mistake, Origin, catalog, raw};
+use super::{Mistake, Origin, raw};
 use crate::secrets::KeySource;
 
 const KIB: usize = 1024;
@@ -35,6 +35,7 @@ pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake
     ledger(file.ledger, &mut out.ledger)?;
     files(file.files, out.limits.max_body, &mut out.files)?;
     accounts(file.accounts, &mut out.accounts)?;
+    catalog(file.catalog, &mut out.catalog)?;
     if let Some(written) = file.models {
         out.models = models(written.into_inner())?;
     }
@@ -196,27 +197,38 @@ fn model(raw: raw::Model) -> Result<Model, Mistake> {
     if id.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Mistake::new(raw.id.span(), "must have no blanks and no control characters"));
     }
-    let mut out = catalog::plain(&id);
-    if let Some(written) = raw.upstream_id {
-        out.upstream_id = text(&written)?;
-    }
-    if let Some(written) = raw.display_name {
-        out.display_name = text(&written)?;
-    }
-    let mut window = 0;
+    let (mut window, mut percent) = (0, 0);
     number(&mut window, raw.context_window, 1..=u64::from(u32::MAX))?;
-    out.context_window = (window > 0).then_some(window);
-    number(&mut out.effective_context_percent, raw.effective_context_percent, 1..=100)?;
-    if let Some(modalities) = raw.input_modalities {
-        out.input_modalities = modalities;
+    number(&mut percent, raw.effective_context_percent, 1..=100)?;
+    Ok(Model {
+        id,
+        upstream_id: raw.upstream_id.as_ref().map(text).transpose()?,
+        display_name: raw.display_name.as_ref().map(text).transpose()?,
+        context_window: (window > 0).then_some(window),
+        effective_context_percent: (percent > 0).then_some(percent),
+        input_modalities: raw.input_modalities,
+        supports_streaming: raw.supports_streaming,
+        supports_tools: raw.supports_tools,
+        supports_reasoning: raw.supports_reasoning,
+        supports_reasoning_summary: raw.supports_reasoning_summary,
+        service_tiers: raw.service_tiers,
+        created: raw.created.map(toml::Spanned::into_inner),
+        fallback: false,
+    })
+}
+
+fn catalog(raw: raw::Catalog, out: &mut Catalog) -> Result<(), Mistake> {
+    flag(&mut out.sync, raw.sync);
+    time(&mut out.interval, raw.interval, MINUTE..=DAY)?;
+    if let Some(written) = raw.client_version {
+        let version = text(&written)?;
+        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        if version.len() > 64 || !version.bytes().all(letter) {
+            return Err(Mistake::new(written.span(), "must be 1 to 64 letters, digits, `.`, `-` and `_`"));
+        }
+        out.client_version = version;
     }
-    flag(&mut out.supports_streaming, raw.supports_streaming);
-    flag(&mut out.supports_tools, raw.supports_tools);
-    flag(&mut out.supports_reasoning, raw.supports_reasoning);
-    flag(&mut out.supports_reasoning_summary, raw.supports_reasoning_summary);
-    out.service_tiers = raw.service_tiers;
-    out.created = raw.created.map(toml::Spanned::into_inner);
-    Ok(out)
+    Ok(())
 }
 
 fn secrets(raw: raw::Secrets, base: &Path) -> Result<Secrets, Mistake> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use files::Files;
 pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse};
 pub use state::{Accounts, Data, Ledger, Log, LogFormat, Secrets};
-pub use upstream::{Commit, Model, Routing, Upstream};
+pub use upstream::{Catalog, Commit, Model, Routing, Upstream};
 
 use super::catalog;
 
@@ -50,7 +50,9 @@ pub struct Settings {
     pub files: Files,
     /// Logins.
     pub accounts: Accounts,
-    /// The models that are offered; ids are unique.
+    /// Which models the accounts have.
+    pub catalog: Catalog,
+    /// The models that are configured; ids are unique.
     pub models: Vec<Model>,
     /// Where the root keys come from.
     pub secrets: Secrets,
@@ -72,6 +74,7 @@ impl Default for Settings {
             ledger: Ledger::default(),
             files: Files::default(),
             accounts: Accounts::default(),
+            catalog: Catalog::default(),
             models: catalog::default_models(),
             secrets: Secrets::default(),
             log: Log::default(),

@@ -1,19 +1,10 @@
-//! `GET /v1/models`, and what the chain knows of models: the configured catalog (docs/v1.md, Models).
+//! `GET /v1/models` and `GET /v1/models/:id` (docs/v1.md, Models).
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use pooler_filter::{Catalog, KeyFacts, LocalReply, ModelFacts, PoolId};
+use pooler_filter::{KeyFacts, LocalReply, Reject, RejectKind};
 use serde::Serialize;
 
-use crate::config::Model;
-
-/// The models of every pool.
-#[derive(Debug)]
-pub(crate) struct ModelCatalog {
-    models: Vec<Model>,
-    facts: HashMap<String, Arc<ModelFacts>>,
-}
+use crate::catalog::{ModelCatalog, Offer};
+use crate::proxy::Segments;
 
 /// One model as clients see it.
 #[derive(Serialize)]
@@ -38,59 +29,42 @@ struct List<'a> {
     data: Vec<Entry<'a>>,
 }
 
-impl ModelCatalog {
-    /// The configured models.
-    pub(crate) fn new(models: Vec<Model>) -> Self {
-        let facts = models.iter().map(|model| (model.id.clone(), Arc::new(facts(model)))).collect();
-        Self { models, facts }
-    }
-
-    /// The models that this key may use.
-    pub(crate) fn list(&self, key: &KeyFacts) -> LocalReply {
-        let allowed =
-            |id: &str| key.allowed_models.as_ref().is_none_or(|list| list.iter().any(|a| a.eq_ignore_ascii_case(id)));
-        let data = self.models.iter().filter(|model| allowed(&model.id)).map(|model| entry(model, key)).collect();
-        // Writing plain strings and numbers into memory cannot fail.
-        LocalReply::json(serde_json::to_vec(&List { object: "list", data }).unwrap_or_default())
-    }
+/// The models that this key may use.
+pub(super) fn list(models: &ModelCatalog, key: &KeyFacts) -> LocalReply {
+    let offers = models.shown_to(key);
+    json(&List { object: "list", data: offers.iter().map(|offer| entry(offer, key)).collect() })
 }
 
-/// A model whose age is not configured is as old as the pool: it had it from the start.
-fn entry<'a>(model: &'a Model, key: &KeyFacts) -> Entry<'a> {
+/// The one of them that the path names.
+pub(super) fn one(models: &ModelCatalog, key: &KeyFacts, path: &str) -> Result<LocalReply, Reject> {
+    let segments = Segments::decode(path)?;
+    let id = segments.as_slice().get(2).map(AsRef::as_ref);
+    let offers = models.shown_to(key);
+    let found = offers.iter().find(|offer| Some(offer.facts.id.as_str()) == id);
+    found.map(|offer| json(&entry(offer, key))).ok_or_else(|| {
+        let message = "The model does not exist, or this key may not use it.";
+        Reject::new(RejectKind::NotFound, "model_not_found", message).at("model")
+    })
+}
+
+fn json(value: &impl Serialize) -> LocalReply {
+    // Writing plain strings and numbers into memory cannot fail.
+    LocalReply::json(serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// A model whose age is not known otherwise is as old as the pool: it had it from the start.
+fn entry<'a>(offer: &'a Offer, key: &KeyFacts) -> Entry<'a> {
     Entry {
-        id: &model.id,
+        id: &offer.facts.id,
         object: "model",
-        created: model.created.unwrap_or_else(|| key.pool.created_at.as_secs()),
+        created: offer.created.unwrap_or_else(|| key.pool.created_at.as_secs()),
         owned_by: "codex-pooler",
         permission: [],
-        input_modalities: &model.input_modalities,
-        display_name: &model.display_name,
-        supports_streaming: model.supports_streaming,
-        supports_tools: model.supports_tools,
-        supports_reasoning: model.supports_reasoning,
-        context_length: model.context_window.map(|tokens| tokens * u64::from(model.effective_context_percent) / 100),
-    }
-}
-
-fn facts(model: &Model) -> ModelFacts {
-    ModelFacts {
-        id: model.id.clone(),
-        upstream_id: model.upstream_id.clone(),
-        context_window: model.context_window,
-        supports_reasoning_summary: model.supports_reasoning_summary,
-        supports_images: model.input_modalities.iter().any(|m| m == "image"),
-        service_tiers: model.service_tiers.clone(),
-        lite: false,
-        sources: None,
-    }
-}
-
-impl Catalog for ModelCatalog {
-    fn model(&self, _: PoolId, name: &str) -> Option<Arc<ModelFacts>> {
-        self.facts.get(name).cloned()
-    }
-
-    fn models(&self, _: PoolId) -> Vec<Arc<ModelFacts>> {
-        self.models.iter().filter_map(|model| self.facts.get(&model.id).cloned()).collect()
+        input_modalities: &offer.input_modalities,
+        display_name: &offer.display_name,
+        supports_streaming: offer.streaming,
+        supports_tools: offer.tools,
+        supports_reasoning: offer.reasoning,
+        context_length: offer.context_length,
     }
 }

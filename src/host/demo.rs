@@ -149,7 +149,8 @@ fn start_gateway(
     settings.operations.listen = if usual { USUAL_METRICS } else { ANY };
     settings.files.upload_origins = vec![upstream.upload_origin()?];
     if !upstream.is_simulated() {
-        settings.models.retain(|model| model.id == "gpt-5.5");
+        // One that is not simulated need not know its models.
+        settings.catalog.sync = false;
     }
     program.start(runtime, &config)
 }

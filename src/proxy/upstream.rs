@@ -78,6 +78,12 @@ impl Frozen {
         Self { method, path, headers, body, expects, replayed }
     }
 
+    /// A question of our own, which no client asked.
+    pub(crate) fn get(path: String, headers: HeaderMap) -> Self {
+        let (body, replayed) = (Chunks::default(), Vec::new());
+        Self { method: Method::GET, path, headers, body, expects: Expects::Json, replayed }
+    }
+
     /// What a good answer looks like.
     pub(crate) const fn expects(&self) -> Expects {
         self.expects

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
-use pooler_filter::{AccountId, Clock, async_trait};
+use pooler_filter::{AccountId, Clock, Timestamp, async_trait};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{StartError, State, Stop};
 use crate::accounts::{self, Accounts, RefreshReason, RefreshTimes};
 use crate::admin::{self, Backend, OnChange};
+use crate::catalog::{self, ModelCatalog};
 use crate::client::{Client, ClientOptions};
 use crate::config::Settings;
 use crate::pool::{Account, Directory, Health, Pool};
 use crate::store::Rev;
+use crate::telemetry::Metrics;
 
 /// Unused upstream connections that are kept.
 const POOLED: usize = 512;
@@ -28,6 +31,8 @@ const SIDE_BY_SIDE: usize = 8;
 const PRUNE: Duration = Duration::from_secs(60 * 60);
 /// How often expired files are forgotten.
 const PRUNE_FILES: Duration = Duration::from_secs(15 * 60);
+/// How long sums are kept by the hour: longer than anybody asks for. Those of days stay for ever.
+const HOURS_KEPT: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 /// Pauses after failed refreshes: from here, doubled each time, up to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -52,6 +57,9 @@ pub(super) struct Work {
     pub(super) client: Arc<Client>,
     pub(super) pool: Arc<Pool>,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) catalog: Arc<ModelCatalog>,
+    /// Pools or accounts have changed.
+    changed: Arc<Notify>,
     reloading: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -69,19 +77,39 @@ impl Work {
         let accounts = Arc::new(Accounts::new(accounts_parts(settings, state, &client, &clock)?));
         let health = Health::new(settings.routing.demotion);
         let pool = Arc::new(Pool::new(Directory::default(), state.peppers(), health, Arc::clone(&clock)));
+        let catalog = Arc::new(ModelCatalog::new(settings));
         let (state, settings) = (Arc::clone(state), Arc::clone(settings));
-        Ok(Self { state, settings, clock, client, pool, accounts, reloading: Arc::default() })
+        let (changed, reloading) = (Arc::default(), Arc::default());
+        Ok(Self { state, settings, clock, client, pool, accounts, catalog, changed, reloading })
     }
 
-    pub(super) fn spawn(self, runtime: &Runtime, stop: &Stop) {
+    pub(super) fn spawn(self, runtime: &Runtime, stop: &Stop, metrics: &Arc<Metrics>) {
+        if self.settings.catalog.sync {
+            runtime.spawn(until(stop.clone(), self.catalog_sync(metrics).run()));
+        }
         runtime.spawn(until(stop.clone(), self.clone().follow_logins()));
         runtime.spawn(until(stop.clone(), self.clone().refresh_due()));
         runtime.spawn(until(stop.clone(), self.clone().prune_files()));
         runtime.spawn(until(stop.clone(), self.prune()));
     }
 
-    /// Closes what an earlier process left open in the ledger.
+    fn catalog_sync(&self, metrics: &Arc<Metrics>) -> catalog::Sync {
+        let parts = catalog::Parts {
+            catalog: Arc::clone(&self.catalog),
+            store: Arc::clone(&self.state.stores().catalog),
+            pool: Arc::clone(&self.pool),
+            accounts: Arc::clone(&self.accounts),
+            client: Arc::clone(&self.client),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(metrics),
+            changed: Arc::clone(&self.changed),
+        };
+        catalog::Sync::new(parts, &self.settings)
+    }
+
+    /// Takes up where an earlier process stopped: what its accounts told of their models, and what it left open in the ledger.
     pub(super) async fn recover(&self) -> Result<(), StartError> {
+        self.catalog.load(&*self.state.stores().catalog).await?;
         let lost = self.state.stores().ledger.recover(self.clock.now()).await?;
         if lost > 0 {
             tracing::warn!(lost, "requests of an earlier process have no end; they are marked as lost");
@@ -116,7 +144,9 @@ impl Work {
             "pools, keys and accounts are taken over from the store"
         );
         self.pool.replace(directory);
-        Ok(())
+        let seen = self.catalog.take_over(&snapshot, &*self.state.stores().catalog, self.clock.now()).await;
+        self.changed.notify_one();
+        Ok(seen?)
     }
 
     /// Refreshing depends on the state of the login alone, not on quota, failures or use.
@@ -170,13 +200,18 @@ impl Work {
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            let before = self.clock.now().as_millis();
+            let now = self.clock.now().as_millis();
             let kept = u64::try_from(self.settings.ledger.retention().as_millis()).unwrap_or(u64::MAX);
-            let before = pooler_filter::Timestamp::from_millis(before.saturating_sub(kept));
+            let before = Timestamp::from_millis(now.saturating_sub(kept));
             match self.state.stores().ledger.prune(before).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::info!(rows, "rows past their retention were deleted"),
                 Err(error) => tracing::error!(%error, "old rows could not be deleted"),
+            }
+            let hours = u64::try_from(HOURS_KEPT.as_millis()).unwrap_or(u64::MAX);
+            let before = Timestamp::from_millis(now.saturating_sub(hours));
+            if let Err(error) = self.state.stores().ledger.prune_usage(before).await {
+                tracing::error!(%error, "old sums could not be put together");
             }
         }
     }

@@ -10,8 +10,8 @@ use pooler_filter::{
     SystemClock,
 };
 
+use crate::catalog::ModelCatalog;
 use crate::config::Settings;
-use crate::endpoints::ModelCatalog;
 use crate::secrets::{self, Peppers, Sealer, SecretsError, Unlocked};
 use crate::store::{CommitFn, SledOptions, SledStore, StoreError, StoreOpenError, Stores};
 
@@ -114,7 +114,7 @@ pub(super) fn idle_ports(settings: &Settings) -> Ports {
     Ports {
         keyring: idle.clone(),
         pool: idle.clone(),
-        catalog: Arc::new(ModelCatalog::new(settings.models.clone())) as Arc<dyn Catalog>,
+        catalog: Arc::new(ModelCatalog::new(settings)) as Arc<dyn Catalog>,
         ledger: idle.clone(),
         affinity: idle.clone(),
         files: idle,

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::records::{
-    AccountRecord, AssignmentRecord, BootId, FileRecord, KeyRecord, PoolRecord, RequestRecord, TokenRecord,
+    AccountRecord, AssignmentRecord, BootId, CatalogSeen, CatalogSource, FileRecord, KeyRecord, PoolRecord,
+    RequestRecord, TokenRecord, UsageSums,
 };
 use super::{ChangeRecord, KeyMark, Rev, StoreError};
 
@@ -34,10 +35,14 @@ pub(super) enum Table {
     OpenRequests,
     KeyMarks,
     Files,
+    CatalogSources,
+    CatalogSeen,
+    UsageHours,
+    UsageDays,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Meta,
         Self::Pools,
         Self::Keys,
@@ -49,6 +54,10 @@ impl Table {
         Self::OpenRequests,
         Self::KeyMarks,
         Self::Files,
+        Self::CatalogSources,
+        Self::CatalogSeen,
+        Self::UsageHours,
+        Self::UsageDays,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -64,6 +73,10 @@ impl Table {
             Self::OpenRequests => "requests_open",
             Self::KeyMarks => "key_marks",
             Self::Files => "files",
+            Self::CatalogSources => "catalog_sources",
+            Self::CatalogSeen => "catalog_seen",
+            Self::UsageHours => "usage_hours",
+            Self::UsageDays => "usage_days",
         }
     }
 
@@ -89,6 +102,14 @@ pub(super) struct OpenRequest {
     pub(super) boot: BootId,
 }
 
+/// What a key took in one hour.
+#[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
+pub(super) struct HourSums(pub(super) UsageSums);
+
+/// What a key took on one day.
+#[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
+pub(super) struct DaySums(pub(super) UsageSums);
+
 macro_rules! stored {
     ($($record:ty => $table:ident),+ $(,)?) => { $(impl Stored for $record { const TABLE: Table = Table::$table; })+ };
 }
@@ -96,6 +117,7 @@ stored! {
     MetaNumber => Meta, PoolRecord => Pools, KeyRecord => Keys, AccountRecord => Accounts, AssignmentRecord => Assignments,
     TokenRecord => Tokens, ChangeRecord => Changes, RequestRecord => Requests, OpenRequest => OpenRequests, KeyMark => KeyMarks,
     FileRecord => Files,
+    CatalogSource => CatalogSources, CatalogSeen => CatalogSeen, HourSums => UsageHours, DaySums => UsageDays,
 }
 
 /// The bytes of a value.
@@ -199,6 +221,30 @@ pub(super) mod key {
         let start = owner(pool, key);
         let end = [start.as_slice(), &[u8::MAX]].concat();
         start..end
+    }
+
+    /// Since when the pool knows the model.
+    pub(in crate::store) fn seen(pool: PoolId, model: &str) -> Vec<u8> {
+        of(&[pool.as_bytes(), model.as_bytes()])
+    }
+
+    /// The sums of a key in the span of this number. The length keeps a key apart from one that it is the beginning of.
+    pub(in crate::store) fn usage(id: &KeyId, number: u32) -> Vec<u8> {
+        let id = id.as_str().as_bytes();
+        of(&[&[u8::try_from(id.len()).unwrap_or(u8::MAX)], id, &number.to_be_bytes()])
+    }
+
+    /// The sums of a key in the span of this number and all later ones.
+    pub(in crate::store) fn usage_since(id: &KeyId, number: u32) -> Range<Vec<u8>> {
+        let mut end = usage(id, u32::MAX);
+        end.push(0);
+        usage(id, number)..end
+    }
+
+    /// The key and the number of the span in such a key.
+    pub(in crate::store) fn usage_parts(key: &[u8]) -> Option<(KeyId, u32)> {
+        let (id, number) = key.get(2..)?.split_last_chunk()?;
+        Some((KeyId::new(std::str::from_utf8(id).ok()?), u32::from_be_bytes(*number)))
     }
 
     /// Every key of a table.

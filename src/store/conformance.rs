@@ -1,18 +1,20 @@
 //! One suite of tests that every engine passes: what holds for one must hold for all.
 
+mod catalog;
 mod control;
 mod files;
 pub(crate) mod fixtures;
 mod ledger;
 mod model;
 mod tokens;
+mod usage;
 
 use super::engine::Engine;
-use super::{ControlStore, FileStore, LedgerStore, MemoryStore, SledOptions, SledStore, TokenStore};
+use super::{CatalogStore, ControlStore, FileStore, LedgerStore, MemoryStore, SledOptions, SledStore, TokenStore};
 
 /// An engine under test, which can be stopped and started again.
 pub(super) trait Bench: Sized {
-    type Store: ControlStore + TokenStore + LedgerStore + FileStore + Engine;
+    type Store: ControlStore + TokenStore + LedgerStore + FileStore + CatalogStore + Engine;
     fn fresh() -> Self;
     fn store(&self) -> &Self::Store;
     /// The same data in the next boot.

@@ -1,11 +1,14 @@
 //! The changes of one group before they are written: each step sees what the steps before it changed, and a step that fails
 //! leaves nothing behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, Range};
 
+use pooler_filter::KeyId;
+
 use super::StoreError;
-use super::codec::{Stored, Table, decode, encode, key};
+use super::codec::{HourSums, Stored, Table, decode, encode, key};
+use super::records::UsageSums;
 
 /// What a scan calls for each row, in order, until it breaks.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>;
@@ -31,11 +34,14 @@ pub(super) struct Draft<'a> {
     rows: &'a dyn Rows,
     group: Writes,
     step: Writes,
+    /// What keys took, by key and hour; written once for the whole group.
+    gains: HashMap<(KeyId, u32), UsageSums>,
+    step_gains: Vec<(KeyId, u32, UsageSums)>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(rows: &'a dyn Rows) -> Self {
-        Self { rows, group: Writes::new(), step: Writes::new() }
+        Self { rows, group: Writes::new(), step: Writes::new(), gains: HashMap::new(), step_gains: Vec::new() }
     }
 
     /// Runs one step: all its changes join the group, or, when it fails, none.
@@ -44,13 +50,30 @@ impl<'a> Draft<'a> {
         let changes = std::mem::take(&mut self.step);
         if result.is_ok() {
             self.group.extend(changes);
+            for (key, hour, gain) in self.step_gains.drain(..) {
+                *self.gains.entry((key, hour)).or_default() += gain;
+            }
+        } else {
+            self.step_gains.clear();
         }
         result
     }
 
-    /// The changes of all steps that succeeded.
-    pub(super) fn into_writes(self) -> Writes {
-        self.group
+    /// Adds to the sums of a key. They are read and written once for each key, hour and group, however many requests ended.
+    pub(super) fn gain(&mut self, key: &KeyId, hour: u32, gain: UsageSums) {
+        self.step_gains.push((key.clone(), hour, gain));
+    }
+
+    /// The changes of all steps that succeeded. An error: sums that are stored cannot be read.
+    pub(super) fn into_writes(mut self) -> Result<Writes, StoreError> {
+        for ((id, hour), gain) in std::mem::take(&mut self.gains) {
+            let place = key::usage(&id, hour);
+            let mut sums = self.read::<HourSums>(&place)?.unwrap_or_default();
+            sums.0 += gain;
+            self.write(place, &sums)?;
+        }
+        self.group.extend(self.step);
+        Ok(self.group)
     }
 
     pub(super) fn read<T: Stored>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {

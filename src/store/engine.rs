@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 use tokio::sync::oneshot;
 
+use super::catalog::{CatalogRows, CatalogStore};
 use super::codec::{Table, decode, key};
 use super::control::{ChangeRecord, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 use super::draft::{Draft, Order, Rows};
@@ -14,7 +15,8 @@ use super::durable::{Durable, Resolver};
 use super::files::FileStore;
 use super::ledger::{CommitStats, LedgerStore, RequestFilter};
 use super::records::{
-    AccountStatus, BootId, Fence, FileRecord, LedgerEvent, RequestRecord, SealedTokens, TokenRecord, Version,
+    AccountStatus, BootId, CatalogSeen, CatalogSource, Fence, FileRecord, LedgerEvent, RequestRecord, SealedTokens,
+    Span, TokenRecord, UsageSums, Version,
 };
 use super::rules;
 use super::tokens::{AbortKind, RefreshGrant, TokenStore};
@@ -207,6 +209,15 @@ impl<E: Engine> LedgerStore for E {
         in_chunks(self, move |draft| rules::ledger::prune(draft, before)).await
     }
 
+    async fn usage(&self, key: &KeyId, span: Span, since: Timestamp) -> Result<UsageSums, StoreError> {
+        let key = key.clone();
+        self.view(Box::new(move |rows| rules::usage::read(rows, &key, span, since))).await
+    }
+
+    async fn prune_usage(&self, before: Timestamp) -> Result<u64, StoreError> {
+        in_chunks(self, move |draft| rules::usage::prune(draft, before)).await
+    }
+
     fn commit_stats(&self) -> CommitStats {
         self.stats()
     }
@@ -248,6 +259,21 @@ impl<E: Engine> FileStore for E {
 
     async fn prune_files(&self, now: Timestamp) -> Result<u64, StoreError> {
         in_chunks(self, move |draft| rules::files::prune(draft, now)).await
+    }
+}
+
+#[async_trait]
+impl<E: Engine> CatalogStore for E {
+    async fn load_catalog(&self) -> Result<CatalogRows, StoreError> {
+        run(self, |draft| rules::catalog::load(draft)).await
+    }
+
+    async fn put_source(&self, source: CatalogSource) -> Result<(), StoreError> {
+        run(self, move |draft| rules::catalog::put_source(draft, &source)).await
+    }
+
+    async fn see(&self, seen: Vec<CatalogSeen>) -> Result<(), StoreError> {
+        run(self, move |draft| rules::catalog::see(draft, &seen)).await
     }
 }
 

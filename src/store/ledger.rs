@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 
-use super::records::{LedgerEvent, Outcome, RequestRecord, RequestState};
+use super::records::{LedgerEvent, Outcome, RequestRecord, RequestState, Span, UsageSums};
 use super::{Durable, StoreError};
 
 /// Which rows to list. Empty fields match all.
@@ -78,6 +78,13 @@ pub trait LedgerStore: fmt::Debug + Send + Sync {
 
     /// Deletes rows whose id was made before this moment, in small steps; open ones stay. The answer is how many.
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// What the key took in the hour (or day) of `since` and in all later ones. A request is in the sums of the moment when it ended, once.
+    async fn usage(&self, key: &KeyId, span: Span, since: Timestamp) -> Result<UsageSums, StoreError>;
+
+    /// Sums of hours that were over before this moment become part of the sums of their days, which are kept for ever. The answer is how
+    /// many hours.
+    async fn prune_usage(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// How the group commits are doing.
     fn commit_stats(&self) -> CommitStats;

@@ -77,19 +77,21 @@ impl Engine for MemoryStore {
         let mut tables = self.tables.lock();
         let mut draft = Draft::new(&*tables);
         let finish = work.run(&mut draft, self.boot);
-        for (place, change) in draft.into_writes() {
-            match change {
-                Some(bytes) => drop(tables.0.insert(place, bytes)),
-                None => drop(tables.0.remove(&place)),
+        let written = draft.into_writes().map(|writes| {
+            for (place, change) in writes {
+                match change {
+                    Some(bytes) => drop(tables.0.insert(place, bytes)),
+                    None => drop(tables.0.remove(&place)),
+                }
             }
-        }
+        });
         drop(tables);
         {
             let mut stats = self.stats.lock();
             stats.commits += 1;
             stats.operations += 1;
         }
-        finish(Ok(()));
+        finish(written);
         Ok(())
     }
 

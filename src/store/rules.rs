@@ -1,9 +1,11 @@
 //! The steps of the traits, written once against a draft: every engine gives the same answers because it runs the same steps.
 
+pub(super) mod catalog;
 pub(super) mod control;
 pub(super) mod files;
 pub(super) mod ledger;
 pub(super) mod tokens;
+pub(super) mod usage;
 
 use pooler_filter::Timestamp;
 

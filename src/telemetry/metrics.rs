@@ -25,6 +25,7 @@ pub struct Metrics {
     filters: HistogramVec,
     in_flight: IntGauge,
     ledger_commit: HistogramVec,
+    catalog_syncs: IntCounterVec,
 }
 
 impl Metrics {
@@ -60,6 +61,11 @@ impl Metrics {
                 COMMIT,
                 &[],
             )?,
+            catalog_syncs: counter(
+                "codex_pooler_catalog_syncs_total",
+                "Accounts asked for their models, by result",
+                &["result"],
+            )?,
         };
         let build = IntGaugeVec::new(Opts::new("codex_pooler_build_info", "Version of this program"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -75,6 +81,7 @@ impl Metrics {
         self.registry.register(Box::new(self.filters.clone()))?;
         self.registry.register(Box::new(self.in_flight.clone()))?;
         self.registry.register(Box::new(self.ledger_commit.clone()))?;
+        self.registry.register(Box::new(self.catalog_syncs.clone()))?;
         self.registry.register(Box::new(build))
     }
 
@@ -96,6 +103,11 @@ impl Metrics {
         if let Some(first_byte) = outcome.first_byte {
             self.first_byte.with_label_values(&[route]).observe(first_byte.as_secs_f64());
         }
+    }
+
+    /// An account was asked for its models.
+    pub(crate) fn catalog_sync(&self, result: &'static str) {
+        self.catalog_syncs.with_label_values(&[result]).inc();
     }
 
     /// A group of the store became durable.

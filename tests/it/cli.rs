@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::program::{POOL, Program, Site};
+use crate::support::eventually;
 
 /// Everything that commands can tell about a site.
 async fn told(site: &Site) -> Vec<(String, Vec<Value>)> {
@@ -37,6 +38,33 @@ async fn commands_answer_alike_with_and_without_a_gateway() {
     assert_eq!(with.len(), without.len() + 2, "two requests have been shown");
     assert_eq!(server.program.stop(Signal::TERM).await.0.code, Some(0));
     assert_eq!(told(&site).await, with);
+}
+
+#[tokio::test]
+async fn models_are_told_alike_by_a_gateway_and_by_its_store() {
+    let site = Site::new().await;
+    site.furnish().await;
+    let before = site.json(&["models"]).await;
+    assert_eq!((before.len(), &before[0]["model"], &before[0]["accounts"]), (1, &json!("gpt-5.5"), &Value::Null));
+    let server = site.serve().await;
+    let all = [site.codex.accounts().len(), 6];
+    eventually("the accounts have told their models", || async {
+        let rows = site.json(&["models", "--pool", POOL]).await;
+        let common = rows.iter().find(|row| row["model"] == "gpt-6-sol");
+        let accounts = common.and_then(|row| row["accounts"].as_array()).map_or(0, Vec::len);
+        [accounts, rows.len()] == all
+    })
+    .await;
+    let with = site.json(&["models"]).await;
+    let find = |model: &str| with.iter().find(|row| row["model"] == model).unwrap();
+    assert_eq!((&find("gpt-6-sol")["lite"], &find("gpt-5.5")["lite"]), (&json!(true), &json!(false)));
+    assert_eq!((&find("codex-auto-review")["state"], &find("gpt-5.5")["state"]), (&json!("hidden"), &json!("listed")));
+    assert_eq!(server.program.stop(Signal::TERM).await.0.code, Some(0));
+    assert_eq!(site.json(&["models"]).await, with);
+    let shown = site.run(&["models", "--pool", POOL]).await.ok().out;
+    assert!(shown.starts_with("POOL") && shown.contains("gpt-6-sol"), "{shown}");
+    let refused = site.run(&["models", "--pool", "none"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
 }
 
 #[tokio::test]

@@ -283,6 +283,20 @@ async fn answer(mut stream: TcpStream) -> Option<String> {
 }
 
 #[tokio::test]
+async fn the_models_of_the_simulated_accounts_are_offered() {
+    let stage = Stage::new();
+    let demo = stage.answering(&[]).await;
+    let client = demo.client();
+    eventually("the accounts have told their models", || async {
+        let models = client.get("/v1/models").await.json();
+        let ids: Vec<&str> = models["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
+        ids == ["gpt-6-astra", "gpt-6-sol", "gpt-6-luna", "gpt-5.6-sol", "gpt-5.5"]
+    })
+    .await;
+    assert_eq!(client.ask().await.status, 200);
+}
+
+#[tokio::test]
 async fn another_upstream_is_used_with_accounts_that_are_made_up() {
     let mut upstream = Upstream::start().await;
     let stage = Stage::new();

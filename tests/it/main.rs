@@ -7,6 +7,7 @@
 //! | `auth` | keys: every row of the table of refusals |
 //! | `bodies` | reading and decoding of bodies, connections |
 //! | `canary` | nothing secret in log, metrics, store or answers of commands |
+//! | `catalog` | what accounts tell of their models |
 //! | `cli` | the commands, with and without a gateway |
 //! | `client_gone` | clients that leave |
 //! | `collect` | one answer out of a stream |
@@ -16,7 +17,7 @@
 //! | `failover` | every failure that moves to the next account, and those that do not |
 //! | `files` | uploads, and what is known of them |
 //! | `limits` | bulkheads and memory |
-//! | `models` | `GET /v1/models` |
+//! | `models` | `GET /v1/models` and one of them |
 //! | `process` | `serve` as a process: signals, crashes, the admin socket |
 //! | `program` | the binary as a process of its own |
 //! | `refresh` | refused tokens, and the one refresher |
@@ -26,6 +27,7 @@
 //! | `routes` | the table of endpoints, order of checks |
 //! | `routing` | sessions, cache keys, demotion, quota |
 //! | `streams` | what a streaming client gets |
+//! | `usage` | `GET /v1/usage` |
 //! | `validation` | refused requests, and what the upstream sees of accepted ones |
 
 #![allow(unreachable_pub, reason = "the modules of a test binary have no outside")]
@@ -35,6 +37,7 @@ mod architecture;
 mod auth;
 mod bodies;
 mod canary;
+mod catalog;
 mod cli;
 mod client_gone;
 mod collect;
@@ -55,4 +58,5 @@ mod routes;
 mod routing;
 mod streams;
 mod support;
+mod usage;
 mod validation;

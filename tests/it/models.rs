@@ -143,3 +143,38 @@ async fn a_model_does_not_become_younger_when_the_gateway_starts_again() {
     let after = client.get("/v1/models").await.json();
     assert_eq!(before["data"][0]["created"], after["data"][0]["created"], "it is when the pool first saw the model");
 }
+
+#[tokio::test]
+async fn one_model_is_the_entry_of_the_list() {
+    let gateway = with_models().await;
+    let list = gateway.client.get("/v1/models").await.json();
+    for (path, index) in [("alpha", 0), ("Beta", 1), ("gamma", 2), ("%61lph%61", 0), ("%42eta?x=1", 1)] {
+        let answer = gateway.client.get(&format!("/v1/models/{path}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{path}");
+        assert_eq!(answer.json(), list["data"][index], "{path}");
+    }
+    let rows = gateway.settled(6).await;
+    assert_eq!(rows[0].subject().unwrap().route, "GET /v1/models/:id");
+    assert!(gateway.codex.requests().is_empty(), "no upstream is asked");
+}
+
+#[tokio::test]
+async fn a_model_that_is_unknown_or_not_for_the_key_is_not_found() {
+    let gateway = with_models().await;
+    let limited = gateway.client_with(&gateway.new_key("limited", Some(vec!["alpha".into()])).await);
+    assert_eq!(limited.get("/v1/models/alpha").await.status, 200);
+    for (client, path) in [
+        (&gateway.client, "nothing"),
+        (&gateway.client, "ALPHA"),
+        (&gateway.client, "alpha%20"),
+        (&gateway.client, "gpt-5.5"),
+        (&limited, "gamma"),
+    ] {
+        let answer = client.get(&format!("/v1/models/{path}")).await;
+        assert_eq!(answer.refusal(), (404, "model_not_found".into()), "{path}");
+        let error = answer.error();
+        assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &json!("model")), "{path}");
+    }
+    assert_eq!(gateway.client.get("/v1/models/").await.refusal(), (404, "unsupported_endpoint".into()));
+    assert_eq!(gateway.client.get("/v1/models/a%2Fb").await.refusal(), (400, "invalid_request".into()));
+}

@@ -58,6 +58,7 @@ impl Bench {
             origin: "https://chatgpt.com".parse().unwrap(),
             issuer: "https://auth.openai.com".parse().unwrap(),
             clock: clock.clone(),
+            catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
             on_change: told.clone(),
         });
         Self { keyring, clock, told, backend }

@@ -185,6 +185,7 @@ fn a_gateway_that_runs_carries_the_command_out() {
         origin: "https://chatgpt.com".parse().unwrap(),
         issuer: "https://auth.openai.com".parse().unwrap(),
         clock: Arc::new(SystemClock),
+        catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
         on_change: Arc::new(Nobody),
     });
     let listener = Listener::bind(&place.dir().join("admin.sock"), &stores).unwrap();

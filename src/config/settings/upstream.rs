@@ -82,31 +82,63 @@ impl Default for Routing {
     }
 }
 
-/// One of `[[models]]`
+/// `[catalog]` (docs/routing.md, Catalog)
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    /// Whether accounts are asked for their models.
+    pub sync: bool,
+    /// How often each of them is asked.
+    pub interval: Duration,
+    /// `client_version` of the question: which version of the catalog is asked for.
+    pub client_version: String,
+}
+
+impl Catalog {
+    /// The version of the catalog that this program understands. The upstream leaves out models that want a newer one.
+    pub const CLIENT_VERSION: &str = "0.169.0";
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { sync: true, interval: secs(30 * 60), client_version: Self::CLIENT_VERSION.to_owned() }
+    }
+}
+
+/// One of `[[models]]`. What is not written is as the accounts tell it, or else as the line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
     /// The name that clients use.
     pub id: String,
-    /// The name that the upstream uses.
-    pub upstream_id: String,
-    /// The name for people.
-    pub display_name: String,
-    /// Context window in tokens, where known.
+    /// The name that the upstream uses; else the id.
+    pub upstream_id: Option<String>,
+    /// The name for people; else the id.
+    pub display_name: Option<String>,
+    /// Context window in tokens; else not known.
     pub context_window: Option<u64>,
-    /// How much of it is told to clients, in percent: 1 to 100.
-    pub effective_context_percent: u8,
-    /// What it takes, such as `text` and `image`.
-    pub input_modalities: Vec<String>,
-    /// Streams.
-    pub supports_streaming: bool,
-    /// Calls tools.
-    pub supports_tools: bool,
-    /// Reasons.
-    pub supports_reasoning: bool,
-    /// Takes `reasoning.summary`.
-    pub supports_reasoning_summary: bool,
-    /// Service tiers beyond the default one; none: unknown, so every tier is passed on.
+    /// How much of it is told to clients, in percent: 1 to 100; else 95.
+    pub effective_context_percent: Option<u8>,
+    /// What it takes; else `text` and `image`.
+    pub input_modalities: Option<Vec<String>>,
+    /// Streams; else yes.
+    pub supports_streaming: Option<bool>,
+    /// Calls tools; else yes.
+    pub supports_tools: Option<bool>,
+    /// Reasons; else yes.
+    pub supports_reasoning: Option<bool>,
+    /// Takes `reasoning.summary`; else yes.
+    pub supports_reasoning_summary: Option<bool>,
+    /// Service tiers beyond the default one; else unknown, so every tier is passed on.
     pub service_tiers: Option<Vec<String>>,
     /// Unix seconds that clients see as its age; none: the age of the pool.
     pub created: Option<u64>,
+    /// Nobody wrote it: it is offered only where no account has told its models yet.
+    pub fallback: bool,
+}
+
+impl Model {
+    /// The name that the upstream uses.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        self.upstream_id.as_deref().unwrap_or(&self.id)
+    }
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use pooler_filter::RequestId;
 use proptest::prelude::*;
 
-use super::fixtures::{NOW, actor, imported, reserved, settled, tokens};
+use super::fixtures::{NOW, actor, imported, reserved, settled, subject, tokens};
 use super::{Bench, Memory, Sled};
-use crate::store::records::{Fence, LedgerEvent, Lost, RequestState, SealedTokens, Usage, Version};
+use crate::store::records::{Fence, LedgerEvent, Lost, RequestState, SealedTokens, Span, Usage, UsageSums, Version};
 use crate::store::{AbortKind, Appended, ControlOp, ControlStore, LedgerStore, StoreError, TokenStore};
 
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,8 @@ struct ModelRow {
     reserved: Option<u64>,
     end: Option<RequestState>,
     settled: Option<u64>,
+    /// Whether its key was known when it ended: what the sums of the key have.
+    counted: bool,
 }
 
 impl ModelRow {
@@ -42,7 +44,19 @@ impl ModelRow {
             return Appended::Repeated;
         }
         self.end = Some(state);
+        self.counted = self.reserved.is_some();
         Appended::Recorded
+    }
+
+    fn adds_to(&self, mut sums: UsageSums) -> UsageSums {
+        let one = UsageSums { requests: 1, ..UsageSums::default() };
+        if self.counted {
+            sums += match self.settled {
+                Some(input) => UsageSums { input, cached: 1, output: 5, reasoning: 2, ..one },
+                None => UsageSums { unknown: 1, ..one },
+            };
+        }
+        sums
     }
 
     fn apply(&mut self, step: LedgerStep) -> Result<Appended, StoreError> {
@@ -66,10 +80,18 @@ impl ModelRow {
     }
 }
 
+async fn sums(store: &impl LedgerStore) -> UsageSums {
+    let key = subject().key.unwrap();
+    let (hours, days) = (store.usage(&key, Span::Hour, NOW).await, store.usage(&key, Span::Day, NOW).await);
+    assert_eq!(hours, days);
+    hours.unwrap()
+}
+
 async fn ledger_history<B: Bench>(mut bench: B, steps: &[LedgerStep]) -> B {
     let ids: Vec<RequestId> = (0..4).map(|_| RequestId::generate()).collect();
     let mut model: HashMap<RequestId, ModelRow> = HashMap::new();
     let mut waiting = Vec::new();
+    let before = sums(bench.store()).await;
     for step in steps {
         let event = match *step {
             LedgerStep::Reserve(row, mark) => reserved(ids[row], mark),
@@ -108,6 +130,8 @@ async fn ledger_history<B: Bench>(mut bench: B, steps: &[LedgerStep]) -> B {
         });
         assert_eq!(stored.settled.as_ref().map(|s| s.usage), usage);
     }
+    let expected = model.values().fold(before, |sums, row| row.adds_to(sums));
+    assert_eq!(sums(bench.store()).await, expected);
     // The next history counts what it loses itself.
     for id in ids {
         bench.store().append(settled(id, 0)).wait().await.unwrap();

@@ -87,6 +87,7 @@ fn one(draft: &mut Draft<'_>, op: ControlOp, actor: &Actor, promises: &mut Vec<P
                 return Err(StoreError::Conflict(Clash::InUse));
             }
             promises.push(Promise::PoolUnused(id));
+            super::catalog::forget_pool(draft, id)?;
             delete::<PoolRecord>(draft, key::pool(id), found.version, version, ("delete pool", &id))
         }
         ControlOp::PutKey(record) => {
@@ -103,6 +104,7 @@ fn one(draft: &mut Draft<'_>, op: ControlOp, actor: &Actor, promises: &mut Vec<P
             let found = draft.read::<AccountRecord>(&key::account(id))?.ok_or(StoreError::NotFound)?.version;
             promises.push(Promise::AccountUnused(id));
             draft.delete(Table::Tokens, key::account(id));
+            super::catalog::forget_account(draft, id);
             delete::<AccountRecord>(draft, key::account(id), found, version, ("delete account", &id))
         }
         ControlOp::PutAssignment(assignment) => {
@@ -159,6 +161,7 @@ pub(super) fn put_account(draft: &mut Draft<'_>, mut account: AccountRecord) -> 
     short(&[&account.label, &account.chatgpt_account_id, &account.origin, &account.issuer, &account.client_id])?;
     if account.status == AccountStatus::Deleted {
         draft.delete(Table::Tokens, place.clone());
+        super::catalog::forget_account(draft, account.id);
     } else {
         unique_account(draft, &account)?;
     }

@@ -2,7 +2,7 @@
 
 use pooler_filter::{RequestId, Timestamp};
 
-use super::clipped;
+use super::{clipped, usage};
 use crate::store::codec::{OpenRequest, Table, key};
 use crate::store::draft::Draft;
 use crate::store::records::{AttemptRecord, BootId, LedgerEvent, Lost, RequestRecord, Reserved, Settled, Subject};
@@ -41,7 +41,7 @@ pub(in crate::store) fn record(
                 return Ok(Appended::Repeated);
             }
             row.settled = Some(bounded_settlement(*settled));
-            close(draft, &row);
+            end(draft, &row);
         }
         LedgerEvent::Lost(lost) => {
             if row.reserved.is_none() {
@@ -51,17 +51,19 @@ pub(in crate::store) fn record(
                 return Ok(Appended::Repeated);
             }
             row.lost = Some(lost);
-            close(draft, &row);
+            end(draft, &row);
         }
     }
     draft.write(place, &row)?;
     Ok(Appended::Recorded)
 }
 
-fn close(draft: &mut Draft<'_>, row: &RequestRecord) {
+/// The request has just ended: it is not open any more, and counts.
+fn end(draft: &mut Draft<'_>, row: &RequestRecord) {
     if row.reserved.is_some() {
         draft.delete(Table::OpenRequests, key::request(row.request_id));
     }
+    usage::count(draft, row);
 }
 
 /// Some open reservations of other boots become lost; fewer than [`CHUNK`] means none is left.

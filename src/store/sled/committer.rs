@@ -89,7 +89,13 @@ impl Committer {
         let begun = Instant::now();
         let mut draft = Draft::new(&*self.trees);
         let answers: Vec<Finish> = group.into_iter().map(|work| work.run(&mut draft, self.boot)).collect();
-        let writes = draft.into_writes();
+        let writes = match draft.into_writes() {
+            Ok(writes) => writes,
+            Err(error) => {
+                answers.into_iter().for_each(|answer| answer(Err(error.clone())));
+                return Err(error.to_string());
+            }
+        };
         if writes.is_empty() {
             // What these steps read is durable: the group that wrote it was.
             answers.into_iter().for_each(|answer| answer(Ok(())));

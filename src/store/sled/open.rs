@@ -13,10 +13,11 @@ use super::{SledOptions, SledStore, files};
 use crate::store::codec::{MetaNumber, Table, decode, encode, key};
 use crate::store::draft::{Rows, Writes};
 use crate::store::records::BootId;
+use crate::store::rules;
 use crate::store::{StoreError, StoreOpenError};
 
-/// Format of the whole store: which tables there are and what they mean.
-const FORMAT: u32 = 1;
+/// Format of the whole store: which tables there are and what they mean. 2: sums per key.
+const FORMAT: u32 = 2;
 const FORMAT_KEY: &str = "format";
 /// The engine's only growing file.
 const DATA_FILE: &str = "db";
@@ -103,7 +104,7 @@ fn damaged(path: &Path, detail: &str) -> StoreOpenError {
     StoreOpenError::Damaged { path: path.to_owned(), detail: detail.to_owned() }
 }
 
-/// A new store gets today's format; one from the future is refused.
+/// A new store gets today's format, an older one is brought up to it in one step; one from the future is refused.
 fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
     let key = key::meta(FORMAT_KEY);
     let as_damage = |error: StoreError| damaged(path, &error.to_string());
@@ -114,9 +115,13 @@ fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
         if found > FORMAT {
             return Err(StoreOpenError::TooNew { path: path.to_owned(), found, known: FORMAT });
         }
-        return Ok(());
+        if found == FORMAT {
+            return Ok(());
+        }
+        tracing::info!(found, known = FORMAT, "the store is brought up to the format of this program");
     }
     let value = encode(&key, &MetaNumber(u64::from(FORMAT))).map_err(as_damage)?;
-    let writes = Writes::from([((Table::Meta, key), Some(value))]);
+    let mut writes: Writes = rules::usage::rebuild(trees).map_err(as_damage)?;
+    writes.insert((Table::Meta, key), Some(value));
     trees.write(writes).and_then(|()| trees.flush()).map_err(|error| open_error(path, error))
 }

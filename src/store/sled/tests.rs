@@ -10,8 +10,9 @@ use pooler_filter::RequestId;
 
 use super::*;
 use crate::store::codec::{MetaNumber, Table, encode, key};
-use crate::store::conformance::fixtures::{NOW, actor, imported, pool, reserved, settled};
+use crate::store::conformance::fixtures::{NOW, actor, imported, pool, reserved, settled, subject};
 use crate::store::durable::Durable;
+use crate::store::records::Span;
 use crate::store::{Appended, ControlOp, ControlStore, LedgerStore, RequestFilter, TokenStore};
 
 fn options(directory: &tempfile::TempDir) -> SledOptions {
@@ -110,7 +111,7 @@ fn a_store_from_the_future_is_refused() {
     tamper(&store, Table::Meta, &key, |bytes| *bytes = future);
     drop(store);
     let opened = SledStore::open(&options(&directory));
-    assert!(matches!(opened, Err(StoreOpenError::TooNew { found: 7, known: 1, .. })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreOpenError::TooNew { found: 7, known: 2, .. })), "{opened:?}");
     // A refusal lets go of the lock.
     assert!(matches!(SledStore::open(&options(&directory)), Err(StoreOpenError::TooNew { .. })));
 }
@@ -125,6 +126,39 @@ fn damaged_files_are_an_error_and_not_a_panic() {
     let error = SledStore::open(&options(&directory)).unwrap_err();
     assert!(matches!(error, StoreOpenError::Damaged { .. }), "{error:?}");
     assert!(error.to_string().contains("Move the directory aside"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_from_before_the_sums_gets_them_out_of_its_rows_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    for mark in 1..=500 {
+        let id = RequestId::generate();
+        store.append(reserved(id, mark));
+        store.append(settled(id, mark));
+    }
+    store.append(reserved(RequestId::generate(), 1));
+    store.flush().await.unwrap();
+    let key = subject().key.unwrap();
+    let sums = async |store: &SledStore| {
+        (store.usage(&key, Span::Hour, NOW).await.unwrap(), store.usage(&key, Span::Day, NOW).await.unwrap())
+    };
+    let made = sums(&store).await;
+    assert_eq!((made.0.requests, made.0.input), (500, 500 * 501 / 2));
+    {
+        let trees = store.trees.lock().clone().unwrap();
+        trees.raw(Table::UsageHours).clear().unwrap();
+        let format = key::meta("format");
+        trees.raw(Table::Meta).insert(&format, encode(&format, &MetaNumber(1)).unwrap()).unwrap();
+        trees.flush().unwrap();
+    }
+    assert_eq!(sums(&store).await.0.requests, 0);
+    store.close();
+    for _ in 0..2 {
+        let store = SledStore::open(&options(&directory)).unwrap();
+        assert_eq!(sums(&store).await, made);
+        store.close();
+    }
 }
 
 /// A store whose disk refuses at the given sync; the reports of its end.
@@ -268,5 +302,8 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             let row = store.get(*id).await.unwrap().unwrap();
             assert!(row.reserved.is_some() && row.settled.is_some(), "{id} in round {round}");
         }
+        let ended = store.recent(usize::MAX, RequestFilter::default()).await.unwrap().len();
+        let sums = store.usage(&subject().key.unwrap(), Span::Hour, NOW).await.unwrap();
+        assert_eq!(sums.requests, ended as u64, "each row once, in round {round}");
     }
 }

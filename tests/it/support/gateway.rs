@@ -38,6 +38,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     /// Where files may be uploaded to: the simulator is no public address.
     uploads: Vec<Origin>,
+    catalog: bool,
 }
 
 impl Gateway {
@@ -54,6 +55,7 @@ impl Gateway {
             registry: codex_pooler::builtin_filters(),
             clock: Arc::new(SystemClock),
             uploads: Vec::new(),
+            catalog: false,
         }
     }
 
@@ -126,6 +128,12 @@ impl Builder {
         self
     }
 
+    /// Asks the accounts for their models, and again every few milliseconds. Otherwise the upstream sees what the test sends and nothing else.
+    pub fn catalog(mut self) -> Self {
+        self.catalog = true;
+        self
+    }
+
     pub fn accounts(mut self, accounts: usize) -> Self {
         self.accounts = accounts;
         self
@@ -180,6 +188,7 @@ impl Builder {
         settings.data.dir = data.to_owned();
         settings.gateway.shutdown_grace = Duration::from_secs(5);
         settings.files.upload_origins.extend(self.uploads);
+        (settings.catalog.sync, settings.catalog.interval) = (self.catalog, Duration::from_millis(20));
         (self.settings)(&mut settings);
         prepare_dir(data).expect("a private directory");
         let metrics = Arc::new(Metrics::new().expect("each name once"));

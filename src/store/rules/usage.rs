@@ -1,0 +1,86 @@
+//! Sums per key: what an ended request adds, what is read, and what is too old.
+
+use std::ops::ControlFlow;
+
+use pooler_filter::{KeyId, Timestamp};
+
+use super::ledger::CHUNK;
+use crate::store::StoreError;
+use crate::store::codec::{DaySums, HourSums, Table, decode, key};
+use crate::store::draft::{Draft, Order, Rows, Writes};
+use crate::store::records::{RequestRecord, Span, UsageSums};
+
+/// Of a day.
+const HOURS: u32 = 24;
+
+/// Counts a request that has just ended.
+pub(super) fn count(draft: &mut Draft<'_>, row: &RequestRecord) {
+    let key = row.subject().and_then(|subject| subject.key.as_ref());
+    if let (Some(key), Some((at, sums))) = (key, UsageSums::of(row)) {
+        draft.gain(key, Span::Hour.number(at), sums);
+    }
+}
+
+/// What the key took in the span of `since` and all later ones. Days are made of hours when those are pruned, so both are read for them.
+pub(in crate::store) fn read(
+    rows: &dyn Rows,
+    id: &KeyId,
+    span: Span,
+    since: Timestamp,
+) -> Result<UsageSums, StoreError> {
+    let (mut sums, number) = (UsageSums::default(), span.number(since));
+    let first_hour = match span {
+        Span::Hour => number,
+        Span::Day => number.saturating_mul(HOURS),
+    };
+    rows.scan(Table::UsageHours, key::usage_since(id, first_hour), Order::Rising, &mut |key, bytes| {
+        sums += decode::<HourSums>(key, bytes)?.0;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if span == Span::Day {
+        rows.scan(Table::UsageDays, key::usage_since(id, number), Order::Rising, &mut |key, bytes| {
+            sums += decode::<DaySums>(key, bytes)?.0;
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(sums)
+}
+
+/// Some hours that were over before become part of their days; fewer than [`CHUNK`] means none is left.
+pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Result<usize, StoreError> {
+    let first_kept = Span::Hour.number(before);
+    let old = |_: &Draft<'_>, place: &[u8]| Ok(key::usage_parts(place).is_some_and(|(_, hour)| hour < first_kept));
+    let old = draft.stored_keys(Table::UsageHours, key::all(), CHUNK, old)?;
+    for place in &old {
+        let (Some((id, hour)), Some(HourSums(gone))) = (key::usage_parts(place), draft.read(place)?) else { continue };
+        let day = key::usage(&id, hour / HOURS);
+        let mut sums = draft.read::<DaySums>(&day)?.unwrap_or_default();
+        sums.0 += gone;
+        draft.write(day, &sums)?;
+        draft.delete(Table::UsageHours, place.clone());
+    }
+    Ok(old.len())
+}
+
+/// All sums anew, out of the rows of requests: for a store that was made before there were any. A row that cannot be read is not in them.
+pub(in crate::store) fn rebuild(rows: &dyn Rows) -> Result<Writes, StoreError> {
+    let mut draft = Draft::new(rows);
+    let (mut counted, mut unreadable) = (0_u64, 0_u64);
+    rows.scan(Table::Requests, key::all(), Order::Rising, &mut |key, bytes| {
+        match decode::<RequestRecord>(key, bytes) {
+            Ok(row) => {
+                draft.step(|draft| {
+                    count(draft, &row);
+                    Ok(())
+                })?;
+                counted += 1;
+            }
+            Err(_) => unreadable += 1,
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if counted + unreadable > 0 {
+        tracing::info!(rows = counted, unreadable, "the sums per key were made out of the rows of requests");
+    }
+    draft.into_writes()
+}
