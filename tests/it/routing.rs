@@ -314,17 +314,19 @@ async fn a_tool_loop_by_previous_response_goes_on_within_its_session() {
 }
 
 #[tokio::test]
-async fn a_previous_response_of_an_account_that_is_gone_is_not_found() {
+async fn a_previous_response_of_an_account_that_is_gone_is_lost() {
     let gateway = Gateway::start().await;
     let (_, next) = call_and_output(&gateway, "a").await;
     gateway.execute(Command::AccountPause { account: label(&gateway, last_account(&gateway)) }).await;
-    let answer = ask_in(&gateway.client, "a", &next).await;
-    assert_eq!(answer.refusal(), (400, "previous_response_not_found".into()));
-    assert_eq!(answer.error()["message"], "The upstream request failed.");
-    let mut streamed = next.clone();
-    streamed["stream"] = json!(true);
-    // Clients of streams would look for a response that they never stored here.
-    assert_eq!(ask_in(&gateway.client, "a", &streamed).await.refusal(), (502, "stream_incomplete".into()));
-    assert!(gateway.settled(3).await.iter().all(|row| ended(row).attempts.len() == 1));
+    for stream in [false, true] {
+        let mut next = next.clone();
+        next["stream"] = json!(stream);
+        let answer = ask_in(&gateway.client, "a", &next).await;
+        assert_eq!(answer.refusal(), (503, "pinned_continuation_unavailable".into()));
+        assert_eq!(answer.error()["recovery_kind"], "restart_with_full_context");
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+    let rows = gateway.settled(3).await;
+    assert_eq!(rows.iter().filter(|row| ended(row).attempts.is_empty()).count(), 2);
     assert!(gateway.codex.wait_in_flight(0, codex::PATIENCE).await);
 }
