@@ -15,7 +15,8 @@ const { demo, stop } = await startDemo();
 const given = process.argv.slice(2);
 const files = given.some((one) => one.endsWith(".mjs")) ? [] : ["*.test.mjs"];
 // A file is a process of its own: four wait for their demos at the same time.
-const options = ["--test", "--test-concurrency=4", "--test-timeout=120000", "--test-reporter=dot"];
+const options = ["--test", "--test-concurrency=4", "--test-timeout=120000"];
+if (!given.some((one) => one.startsWith("--test-reporter"))) options.push("--test-reporter=dot");
 const env = { ...process.env, SHARED_DEMO: demo.envFile };
 const tests = spawn(process.execPath, [...options, ...given, ...files], { stdio: "inherit", env });
 process.on("SIGINT", () => tests.kill("SIGINT"));

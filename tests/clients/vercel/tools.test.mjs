@@ -15,7 +15,8 @@ const NAMES = ["get_weather", "get_tides", "get_wind"];
 suite("tools", { concurrency: true }, () => {
   test("three tools are run in three turns, then answered with text", async () => {
     const { tools, asked } = threeTools();
-    const result = await generateText({ ...HELLO, tools, stopWhen: stepCountIs(4) });
+    const result = await generateText({ ...HELLO, tools, stopWhen: stepCountIs(4), include: { requestBody: true } });
+    assert.match(JSON.stringify(result.steps[1].request.body), /"item_reference","id":"rs_/);
     assert.deepEqual(asked.map(([name]) => name), NAMES);
     assert.ok(asked.every(([, query]) => Query.parse(query)));
     assert.deepEqual(result.steps.map((step) => step.finishReason), ["tool-calls", "tool-calls", "tool-calls", "stop"]);
