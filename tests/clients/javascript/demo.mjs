@@ -108,7 +108,9 @@ export class Demo {
     const wanted = Object.entries(labels).map(([name, value]) => `${name}="${value}"`);
     const samples = Object.entries(await this.metrics());
     const own = samples.filter(([name]) => name.startsWith("codex_pooler_requests_total{"));
-    return own.filter(([name]) => wanted.every((label) => name.includes(label))).reduce((sum, [, value]) => sum + value, 0);
+    return own
+      .filter(([name]) => wanted.every((label) => name.includes(label)))
+      .reduce((sum, [, value]) => sum + value, 0);
   }
 }
 
@@ -163,6 +165,8 @@ function isComplete(envFile) {
 
 function readEnv(envFile) {
   const lines = readFileSync(envFile, "utf8").split("\n");
-  const pairs = lines.filter((line) => line.includes("=")).map((line) => [line.split("=")[0], line.slice(line.indexOf("=") + 1)]);
+  const pairs = lines
+    .filter((line) => line.includes("="))
+    .map((line) => [line.split("=")[0], line.slice(line.indexOf("=") + 1)]);
   return Object.fromEntries(pairs);
 }

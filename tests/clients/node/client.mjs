@@ -24,7 +24,10 @@ export function of(events, type) {
 
 /** The error that `promise` ends with, which is one of `kind` with these members. */
 export async function refusal(promise, kind, members = {}) {
-  const error = await promise.then(() => assert.fail(`no ${kind.name}`), (error) => error);
+  const error = await promise.then(
+    () => assert.fail(`no ${kind.name}`),
+    (error) => error,
+  );
   assert.ok(error instanceof kind, `${error.constructor.name}, not ${kind.name}: ${error.message}`);
   for (const [name, value] of Object.entries(members)) assert.equal(error[name], value, name);
   return error;

@@ -70,12 +70,17 @@ suite("create", { concurrency: true }, () => {
   test("twenty at the same time are all answered", async () => {
     const whole = (number) => client.responses.create({ model: MODEL, input: `Number ${number}` });
     const streamed = async (number) => {
-      const events = await all(await client.responses.create({ model: MODEL, input: `Stream ${number}`, stream: true }));
+      const events = await all(
+        await client.responses.create({ model: MODEL, input: `Stream ${number}`, stream: true }),
+      );
       return events.at(-1).response;
     };
     const numbers = [...Array(10).keys()];
     const responses = await Promise.all([...numbers.map(whole), ...numbers.map(streamed)]);
-    assert.deepEqual(responses.map((response) => response.status), Array(20).fill("completed"));
+    assert.deepEqual(
+      responses.map((response) => response.status),
+      Array(20).fill("completed"),
+    );
     assert.equal(new Set(responses.map((response) => response.id)).size, 20);
   });
 

@@ -57,7 +57,10 @@ suite("refused", { concurrency: true }, () => {
 });
 
 suite("keys", { concurrency: true }, () => {
-  for (const [name, apiKey] of [["unknown", NOBODY], ["malformed", "sk-something-else"]]) {
+  for (const [name, apiKey] of [
+    ["unknown", NOBODY],
+    ["malformed", "sk-something-else"],
+  ]) {
     test(`an ${name} key is an authentication error`, async () => {
       const asking = clientOf(demo, { apiKey }).responses.create(HELLO);
       const error = await refusal(asking, AuthenticationError, { code: "invalid_api_key", param: null });

@@ -52,7 +52,13 @@ suite("before the first output", { concurrency: 4 }, () => {
 });
 
 const ALL_FAIL = {
-  "an overload of all accounts": ["server_is_overloaded", InternalServerError, 503, "server_is_overloaded", "server_error"],
+  "an overload of all accounts": [
+    "server_is_overloaded",
+    InternalServerError,
+    503,
+    "server_is_overloaded",
+    "server_error",
+  ],
   "a 503 without a code": ["unavailable", InternalServerError, 503, "upstream_error", "server_error"],
   "a rate limit of all accounts": ["rate_limited", RateLimitError, 429, "rate_limit_exceeded", "rate_limit_error"],
   "a pool without quota": ["usage_limit_reached", RateLimitError, 429, "quota_exhausted", "usage_limit_reached"],
@@ -84,7 +90,9 @@ suite("when all accounts fail", { concurrency: 4 }, () => {
 
   test("too long an input that a stream tells is a 400 too", async (t) => {
     const demo = await ownDemo(t);
-    await demo.fault({ fault: { kind: "terminal_in_stream", terminal: "failed", code: "context_length_exceeded", after_events: 2 } });
+    await demo.fault({
+      fault: { kind: "terminal_in_stream", terminal: "failed", code: "context_length_exceeded", after_events: 2 },
+    });
     for (const streamed of [false, true]) {
       await refusal(ask(clientOf(demo), streamed), BadRequestError, { status: 400, code: "context_length_exceeded" });
     }
@@ -99,7 +107,8 @@ suite("after the first output", { concurrency: 4 }, () => {
     await demo.fault(...inTheText);
     const seen = [];
     const reading = async () => {
-      for await (const event of await clientOf(demo).responses.create({ ...HELLO, stream: true })) seen.push(event.type);
+      for await (const event of await clientOf(demo).responses.create({ ...HELLO, stream: true }))
+        seen.push(event.type);
     };
     const error = await refusal(reading(), APIError, { code: "server_error", type: "server_error" });
     assert.ok(!(error instanceof APIConnectionError));
@@ -120,14 +129,26 @@ suite("after the first output", { concurrency: 4 }, () => {
 
   test("a failure that the stream tells is an API error with its code", async (t) => {
     const demo = await ownDemo(t);
-    const terminal = { kind: "terminal_in_stream", terminal: "error", code: "rate_limit_exceeded", after_events: IN_THE_TEXT };
+    const terminal = {
+      kind: "terminal_in_stream",
+      terminal: "error",
+      code: "rate_limit_exceeded",
+      after_events: IN_THE_TEXT,
+    };
     await demo.fault({ fault: terminal }, { fault: { kind: "events", count: 50 } });
     await refusal(ask(clientOf(demo), true), APIError, { code: "rate_limit_exceeded", type: "rate_limit_error" });
   });
 
   test("an ordinary end before the end is an answer", async (t) => {
     const demo = await ownDemo(t);
-    await demo.fault({ fault: { kind: "terminal_in_stream", terminal: "incomplete", code: "max_output_tokens", after_events: IN_THE_TEXT } });
+    await demo.fault({
+      fault: {
+        kind: "terminal_in_stream",
+        terminal: "incomplete",
+        code: "max_output_tokens",
+        after_events: IN_THE_TEXT,
+      },
+    });
     for (const streamed of [false, true]) {
       const response = await ask(clientOf(demo), streamed);
       assert.deepEqual([response.status, response.incomplete_details.reason], ["incomplete", "max_output_tokens"]);
@@ -147,7 +168,9 @@ suite("retries of the SDK", { concurrency: 4 }, () => {
   test("a pool without quota is not asked again", async (t) => {
     const demo = await ownDemo(t);
     await demo.fault({ fault: { kind: "usage_limit", resets_in_ms: 3_600_000 } });
-    const error = await refusal(ask(clientOf(demo, { maxRetries: 2 }), false), RateLimitError, { code: "quota_exhausted" });
+    const error = await refusal(ask(clientOf(demo, { maxRetries: 2 }), false), RateLimitError, {
+      code: "quota_exhausted",
+    });
     assert.equal(error.headers.get("x-should-retry"), "false");
     assert.ok(error.error.resets_in_seconds > 3_000 && error.error.resets_at > Date.now() / 1_000);
     assert.equal(await demo.requestsTotal({ route: "POST /v1/responses" }), 1);

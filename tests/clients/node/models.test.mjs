@@ -13,5 +13,8 @@ test("the models are listed, and each one answers under its name", async () => {
   assert.ok(models.some((model) => model.id === MODEL));
   assert.ok(models.every((model) => model.object === "model" && Number.isInteger(model.created)));
   const ask = async ({ id }) => (await client.responses.create({ model: id, input: "Say hello" })).model;
-  assert.deepEqual(await Promise.all(models.map(ask)), models.map((model) => model.id));
+  assert.deepEqual(
+    await Promise.all(models.map(ask)),
+    models.map((model) => model.id),
+  );
 });

@@ -9,8 +9,16 @@ import { all, clientOf } from "./client.mjs";
 const client = clientOf(sharedDemo());
 const QUESTION = { role: "user", content: "Tell me about Lisbon" };
 const NEXT = { role: "user", content: "And Porto?" };
-const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
-const TOOLS = [{ type: "function", name: "look", parameters, strict: true }, { type: "custom", name: "shell_line" }];
+const parameters = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const TOOLS = [
+  { type: "function", name: "look", parameters, strict: true },
+  { type: "custom", name: "shell_line" },
+];
 const schema = { ...parameters, required: ["city"] };
 
 const REQUESTS = {
@@ -31,7 +39,8 @@ function outputs(items) {
 suite("round trip", { concurrency: true }, () => {
   for (const [name, options] of Object.entries(REQUESTS)) {
     const request = { model: MODEL, input: [QUESTION], ...options };
-    const again = (items) => client.responses.create({ model: MODEL, input: [QUESTION, ...items, ...outputs(items), NEXT] });
+    const again = (items) =>
+      client.responses.create({ model: MODEL, input: [QUESTION, ...items, ...outputs(items), NEXT] });
 
     test(`the output of a whole answer: ${name}`, async () => {
       const { output } = await client.responses.create(request);

@@ -9,7 +9,8 @@ import { MODEL, sharedDemo } from "../javascript/demo.mjs";
 import { all, clientOf, of } from "./client.mjs";
 
 const client = clientOf(sharedDemo());
-const ask = (options = {}) => client.responses.create({ model: MODEL, input: "Tell me about Lisbon", stream: true, ...options });
+const ask = (options = {}) =>
+  client.responses.create({ model: MODEL, input: "Tell me about Lisbon", stream: true, ...options });
 const helper = (options = {}) => client.responses.stream({ model: MODEL, input: "Tell me about Porto", ...options });
 
 suite("events of a stream", { concurrency: true }, () => {
@@ -27,7 +28,10 @@ suite("events of a stream", { concurrency: true }, () => {
   });
 
   test("sequence numbers count up from zero", () => {
-    assert.deepEqual(events.map((event) => event.sequence_number), [...events.keys()]);
+    assert.deepEqual(
+      events.map((event) => event.sequence_number),
+      [...events.keys()],
+    );
   });
 
   test("deltas add up to the final text", () => {
@@ -40,8 +44,14 @@ suite("events of a stream", { concurrency: true }, () => {
 
   test("each item is added, then done, then part of the answer", () => {
     const added = of(events, "response.output_item.added").map((event) => event.item.id);
-    assert.deepEqual(of(events, "response.output_item.done").map((event) => event.item.id), added);
-    assert.deepEqual(events.at(-1).response.output.map((item) => item.id), added);
+    assert.deepEqual(
+      of(events, "response.output_item.done").map((event) => event.item.id),
+      added,
+    );
+    assert.deepEqual(
+      events.at(-1).response.output.map((item) => item.id),
+      added,
+    );
   });
 
   test("the response keeps its id and its model", () => {
@@ -70,7 +80,9 @@ suite("forms of a stream", { concurrency: true }, () => {
   test("the helper can be iterated", async () => {
     const stream = helper();
     const events = await all(stream);
-    const text = of(events, "response.output_text.delta").map((event) => event.delta).join("");
+    const text = of(events, "response.output_text.delta")
+      .map((event) => event.delta)
+      .join("");
     assert.equal((await stream.finalResponse()).output_text, text);
   });
 
@@ -96,7 +108,9 @@ suite("forms of a stream", { concurrency: true }, () => {
 
   test("reasoning summaries are streamed", async () => {
     const events = await all(await ask({ reasoning: { effort: "high", summary: "auto" } }));
-    const summary = of(events, "response.reasoning_summary_text.delta").map((event) => event.delta).join("");
+    const summary = of(events, "response.reasoning_summary_text.delta")
+      .map((event) => event.delta)
+      .join("");
     const [item] = of(events.at(-1).response.output, "reasoning");
     assert.ok(summary);
     assert.equal(summary, item.summary.map((part) => part.text).join(""));
@@ -105,7 +119,14 @@ suite("forms of a stream", { concurrency: true }, () => {
   test("the helper takes a stream with reasoning and a call", async () => {
     const parameters = { type: "object", properties: {}, required: [], additionalProperties: false };
     const tools = [{ type: "function", name: "look", parameters, strict: true }];
-    const final = await helper({ reasoning: { effort: "high", summary: "auto" }, tools, tool_choice: "required" }).finalResponse();
-    assert.deepEqual(final.output.map((item) => item.type), ["reasoning", "function_call"]);
+    const final = await helper({
+      reasoning: { effort: "high", summary: "auto" },
+      tools,
+      tool_choice: "required",
+    }).finalResponse();
+    assert.deepEqual(
+      final.output.map((item) => item.type),
+      ["reasoning", "function_call"],
+    );
   });
 });

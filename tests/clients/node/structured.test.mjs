@@ -39,7 +39,12 @@ suite("structured", { concurrency: true }, () => {
   test("the arguments of a function are parsed", async () => {
     const Query = z.object({ city: z.string(), unit: z.enum(["c", "f"]), days: z.array(z.int()) });
     const tools = [zodResponsesFunction({ name: "get_weather", parameters: Query })];
-    const response = await client.responses.parse({ model: MODEL, input: "The weather?", tools, tool_choice: "required" });
+    const response = await client.responses.parse({
+      model: MODEL,
+      input: "The weather?",
+      tools,
+      tool_choice: "required",
+    });
     const [call] = response.output.filter((item) => item.type === "function_call");
     assert.deepEqual(Query.parse(call.parsed_arguments), JSON.parse(call.arguments));
   });

@@ -44,21 +44,34 @@ for (const streamed of [false, true]) {
         assert.ok(Query.parse(JSON.parse(call.arguments)));
         const deltas = of(events, "response.function_call_arguments.delta").map((event) => event.delta);
         if (streamed) assert.equal(deltas.join(""), call.arguments);
-        input.push(...response.output, { type: "function_call_output", call_id: call.call_id, output: `{"turn":${turn}}` });
+        input.push(...response.output, {
+          type: "function_call_output",
+          call_id: call.call_id,
+          output: `{"turn":${turn}}`,
+        });
       }
       assert.deepEqual(called, ["get_weather", "get_tides", "get_wind"]);
       const { response } = await ask(streamed, { input, tools: [WEATHER, TIDES, WIND] });
-      assert.deepEqual(response.output.map((item) => item.type), ["reasoning", "message"]);
+      assert.deepEqual(
+        response.output.map((item) => item.type),
+        ["reasoning", "message"],
+      );
     });
 
     test("functions that are called at the same time are answered together", async () => {
       const input = [{ role: "user", content: "Ask get_weather and get_tides in parallel." }];
       const { response } = await ask(streamed, { input, tools: [WEATHER, TIDES], parallel_tool_calls: true });
       const calls = of(response.output, "function_call");
-      assert.deepEqual(calls.map((call) => call.name), ["get_weather", "get_tides"]);
+      assert.deepEqual(
+        calls.map((call) => call.name),
+        ["get_weather", "get_tides"],
+      );
       assert.notEqual(calls[0].call_id, calls[1].call_id);
       const outputs = calls.map(({ call_id }) => ({ type: "function_call_output", call_id, output: "21" }));
-      const { response: final } = await ask(streamed, { input: [...input, ...response.output, ...outputs], tools: [WEATHER, TIDES] });
+      const { response: final } = await ask(streamed, {
+        input: [...input, ...response.output, ...outputs],
+        tools: [WEATHER, TIDES],
+      });
       assert.equal(final.output.at(-1).type, "message");
     });
 
@@ -101,7 +114,10 @@ for (const stream of [false, true]) {
     const final = await runner.run(client, { model: MODEL, input: [THREE] }, { stream, maxSteps: 5 });
     assert.equal(final.status, "completed");
     assert.ok(of(final.output, "message")[0].content[0].text);
-    assert.deepEqual(asked.map(([name]) => name), ["get_weather", "get_tides", "get_wind"]);
+    assert.deepEqual(
+      asked.map(([name]) => name),
+      ["get_weather", "get_tides", "get_wind"],
+    );
     assert.ok(asked.every(([, query]) => Query.parse(query)));
   });
 }

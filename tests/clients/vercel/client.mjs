@@ -31,7 +31,10 @@ export function of(parts, type) {
 
 /** The APICallError that `promise` ends with, which has this status and these members in its error object. */
 export async function refusal(promise, status, members = {}) {
-  const error = await Promise.resolve(promise).then(() => assert.fail("no error"), (error) => error);
+  const error = await Promise.resolve(promise).then(
+    () => assert.fail("no error"),
+    (error) => error,
+  );
   assert.ok(APICallError.isInstance(error), `${error.name}, not an APICallError: ${error.message}`);
   assert.equal(error.statusCode, status);
   for (const [name, value] of Object.entries(members)) assert.equal(error.data.error[name], value, name);

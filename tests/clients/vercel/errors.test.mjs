@@ -16,11 +16,36 @@ const inputSchema = jsonSchema({ type: "object", properties: { a: { type: "strin
 
 const REFUSED = {
   "an unknown model": [{ model: openai("gpt-2") }, 400, "invalid_model", "model"],
-  "a number of tool calls": [{ providerOptions: { openai: { maxToolCalls: 3 } } }, 400, "unsupported_parameter", "max_tool_calls"],
-  "an earlier answer": [{ providerOptions: { openai: { previousResponseId: "resp_1" } } }, 400, "invalid_request", "previous_response_id"],
-  "a conversation": [{ providerOptions: { openai: { conversation: "conv_1" } } }, 400, "unsupported_parameter", "conversation"],
-  "a bad schema": [{ tools: { f: tool({ inputSchema, strict: true }) } }, 400, "invalid_function_parameters", "tools.0.parameters"],
-  "file search": [{ tools: { s: openai.tools.fileSearch({ vectorStoreIds: ["vs_1"] }) } }, 400, "invalid_request", "tools"],
+  "a number of tool calls": [
+    { providerOptions: { openai: { maxToolCalls: 3 } } },
+    400,
+    "unsupported_parameter",
+    "max_tool_calls",
+  ],
+  "an earlier answer": [
+    { providerOptions: { openai: { previousResponseId: "resp_1" } } },
+    400,
+    "invalid_request",
+    "previous_response_id",
+  ],
+  "a conversation": [
+    { providerOptions: { openai: { conversation: "conv_1" } } },
+    400,
+    "unsupported_parameter",
+    "conversation",
+  ],
+  "a bad schema": [
+    { tools: { f: tool({ inputSchema, strict: true }) } },
+    400,
+    "invalid_function_parameters",
+    "tools.0.parameters",
+  ],
+  "file search": [
+    { tools: { s: openai.tools.fileSearch({ vectorStoreIds: ["vs_1"] }) } },
+    400,
+    "invalid_request",
+    "tools",
+  ],
   "a wrong key": [{ model: openaiOf(demo, { apiKey: NOBODY })(MODEL) }, 401, "invalid_api_key", null],
 };
 

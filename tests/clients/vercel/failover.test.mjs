@@ -89,7 +89,12 @@ suite("after the first output", { concurrency: 4 }, () => {
 
   test("an end for want of room is an answer of that length", async (t) => {
     const demo = await ownDemo(t);
-    const fault = { kind: "terminal_in_stream", terminal: "incomplete", code: "max_output_tokens", after_events: IN_THE_TEXT };
+    const fault = {
+      kind: "terminal_in_stream",
+      terminal: "incomplete",
+      code: "max_output_tokens",
+      after_events: IN_THE_TEXT,
+    };
     await demo.fault({ fault }, IN_FIFTY);
     assert.equal((await generateText(asking(demo))).finishReason, "length");
     assert.equal(await streamText(asking(demo)).finishReason, "length");
@@ -109,6 +114,9 @@ suite("retries of the client", { concurrency: 4 }, () => {
     await demo.fault({ fault: "server_is_overloaded" });
     const error = await generateText({ ...asking(demo), maxRetries: 1 }).catch((error) => error);
     assert.ok(RetryError.isInstance(error));
-    assert.deepEqual(error.errors.map((one) => one.statusCode), [503, 503]);
+    assert.deepEqual(
+      error.errors.map((one) => one.statusCode),
+      [503, 503],
+    );
   });
 });

@@ -38,8 +38,20 @@ suite("generateText", { concurrency: true }, () => {
   });
 
   test("options of the provider are taken", async () => {
-    const options = { user: "u-1", metadata: { trace: "a" }, promptCacheKey: "k-1", serviceTier: "auto", truncation: "auto" };
-    const openai = { ...options, reasoningEffort: "high", reasoningSummary: "detailed", textVerbosity: "low", parallelToolCalls: false };
+    const options = {
+      user: "u-1",
+      metadata: { trace: "a" },
+      promptCacheKey: "k-1",
+      serviceTier: "auto",
+      truncation: "auto",
+    };
+    const openai = {
+      ...options,
+      reasoningEffort: "high",
+      reasoningSummary: "detailed",
+      textVerbosity: "low",
+      parallelToolCalls: false,
+    };
     const result = await generateText({ ...HELLO, providerOptions: { openai } });
     assert.ok(result.text && result.reasoningText);
   });
@@ -66,7 +78,10 @@ suite("streamText", { concurrency: true }, () => {
     assert.deepEqual([parts[0].type, parts.at(-1).type], ["start", "finish"]);
     const [start] = of(parts, "text-start");
     assert.ok(of(parts, "text-delta").every((part) => part.id === start.id));
-    assert.deepEqual(of(parts, "text-end").map((part) => part.id), [start.id]);
+    assert.deepEqual(
+      of(parts, "text-end").map((part) => part.id),
+      [start.id],
+    );
     assert.deepEqual(of(parts, "error"), []);
   });
 
@@ -74,7 +89,9 @@ suite("streamText", { concurrency: true }, () => {
     const openai = { reasoningEffort: "high", reasoningSummary: "auto" };
     const result = streamText({ ...HELLO, providerOptions: { openai } });
     const parts = await all(result.stream);
-    const summary = of(parts, "reasoning-delta").map((part) => part.text).join("");
+    const summary = of(parts, "reasoning-delta")
+      .map((part) => part.text)
+      .join("");
     assert.ok(summary);
     assert.equal(summary, await result.reasoningText);
   });

@@ -15,8 +15,8 @@ const first = (content) => [{ role: "user", content }];
 
 suite("round trip", { concurrency: true }, () => {
   for (const [name, openai] of Object.entries({
-    "text": {},
-    "reasoning": { reasoningEffort: "high", reasoningSummary: "auto" },
+    text: {},
+    reasoning: { reasoningEffort: "high", reasoningSummary: "auto" },
   })) {
     test(`${name} that is not stored is taken back`, async () => {
       const options = { ...HELLO, providerOptions: { openai: { store: false, ...openai } } };
@@ -33,7 +33,9 @@ suite("round trip", { concurrency: true }, () => {
     const options = { ...HELLO, providerOptions: NOT_STORED };
     const result = streamText({ ...options, messages: first("Tell me about Lisbon") });
     const { messages } = await result.response;
-    assert.ok((await generateText({ ...options, messages: [...first("Tell me about Lisbon"), ...messages, NEXT] })).text);
+    assert.ok(
+      (await generateText({ ...options, messages: [...first("Tell me about Lisbon"), ...messages, NEXT] })).text,
+    );
   });
 
   test("a tool loop that is not stored is taken back", async () => {

@@ -17,9 +17,15 @@ suite("tools", { concurrency: true }, () => {
     const { tools, asked } = threeTools();
     const result = await generateText({ ...HELLO, tools, stopWhen: stepCountIs(4), include: { requestBody: true } });
     assert.match(JSON.stringify(result.steps[1].request.body), /"item_reference","id":"rs_/);
-    assert.deepEqual(asked.map(([name]) => name), NAMES);
+    assert.deepEqual(
+      asked.map(([name]) => name),
+      NAMES,
+    );
     assert.ok(asked.every(([, query]) => Query.parse(query)));
-    assert.deepEqual(result.steps.map((step) => step.finishReason), ["tool-calls", "tool-calls", "tool-calls", "stop"]);
+    assert.deepEqual(
+      result.steps.map((step) => step.finishReason),
+      ["tool-calls", "tool-calls", "tool-calls", "stop"],
+    );
     assert.ok(result.text);
   });
 
@@ -27,7 +33,10 @@ suite("tools", { concurrency: true }, () => {
     const { tools, asked } = threeTools();
     const result = streamText({ ...HELLO, tools, stopWhen: stepCountIs(4) });
     const parts = await all(result.stream);
-    assert.deepEqual(asked.map(([name]) => name), NAMES);
+    assert.deepEqual(
+      asked.map(([name]) => name),
+      NAMES,
+    );
     assert.equal((await result.steps).length, 4);
     const [call] = of(parts, "tool-call");
     const deltas = of(parts, "tool-input-delta").filter((part) => part.id === call.toolCallId);
@@ -49,7 +58,10 @@ suite("tools", { concurrency: true }, () => {
     const prompt = "Ask get_weather, get_tides and get_wind in parallel.";
     const result = await generateText({ ...HELLO, prompt, tools, stopWhen: stepCountIs(4) });
     assert.equal(asked.length, 3);
-    assert.deepEqual(result.steps.map((step) => step.toolCalls.length), [3, 0]);
+    assert.deepEqual(
+      result.steps.map((step) => step.toolCalls.length),
+      [3, 0],
+    );
     assert.ok(result.text);
   });
 
@@ -66,8 +78,17 @@ suite("tools", { concurrency: true }, () => {
   test("a tool that must be called is called", async () => {
     const { tools } = threeTools();
     const toolChoice = { type: "tool", toolName: "get_wind" };
-    const result = await generateText({ ...HELLO, prompt: "Say hello", tools, toolChoice, stopWhen: hasToolCall("get_wind") });
-    assert.deepEqual(result.toolCalls.map((call) => call.toolName), ["get_wind"]);
+    const result = await generateText({
+      ...HELLO,
+      prompt: "Say hello",
+      tools,
+      toolChoice,
+      stopWhen: hasToolCall("get_wind"),
+    });
+    assert.deepEqual(
+      result.toolCalls.map((call) => call.toolName),
+      ["get_wind"],
+    );
   });
 
   test("a custom tool of the provider is called with free text", async () => {
@@ -88,7 +109,13 @@ suite("tools", { concurrency: true }, () => {
     const own = await ownDemo(t);
     const { tools } = threeTools();
     const providerOptions = { openai: { store: false, promptCacheKey: "loop-1" } };
-    const result = await generateText({ ...asking(own), prompt: THREE, tools, providerOptions, stopWhen: stepCountIs(4) });
+    const result = await generateText({
+      ...asking(own),
+      prompt: THREE,
+      tools,
+      providerOptions,
+      stopWhen: stepCountIs(4),
+    });
     assert.ok(result.text);
     const asked = await own.asked();
     assert.equal(asked.length, 4);
