@@ -13,12 +13,15 @@ if (!existsSync(BINARY)) {
 
 const { demo, stop } = await startDemo();
 const given = process.argv.slice(2);
-const files = given.some((one) => one.endsWith(".mjs")) ? [] : ["*.test.mjs"];
+// The runner takes what comes after the first file for arguments of the tests.
+const files = given.filter((one) => one.endsWith(".mjs"));
+const wishes = given.filter((one) => !one.endsWith(".mjs"));
+if (files.length === 0) files.push("*.test.mjs");
 // A file is a process of its own: four wait for their demos at the same time.
 const options = ["--test", "--test-concurrency=4", "--test-timeout=120000"];
-if (!given.some((one) => one.startsWith("--test-reporter"))) options.push("--test-reporter=dot");
+if (!wishes.some((one) => one.startsWith("--test-reporter"))) options.push("--test-reporter=dot");
 const env = { ...process.env, SHARED_DEMO: demo.envFile };
-const tests = spawn(process.execPath, [...options, ...given, ...files], { stdio: "inherit", env });
+const tests = spawn(process.execPath, [...options, ...wishes, ...files], { stdio: "inherit", env });
 process.on("SIGINT", () => tests.kill("SIGINT"));
 const [code] = await once(tests, "exit");
 await stop();
