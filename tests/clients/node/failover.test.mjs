@@ -179,7 +179,7 @@ suite("retries of the SDK", { concurrency: 4 }, () => {
   test("an account that says nothing is a timeout of the client, and leaves nothing behind", async (t) => {
     const demo = await ownDemo(t);
     await demo.fault({ fault: { kind: "slow_first_byte", delay_ms: 20_000 } });
-    await refusal(ask(clientOf(demo, { timeout: 300 }), false), APIConnectionTimeoutError);
+    await refusal(ask(clientOf(demo, { timeout: 1_000 }), false), APIConnectionTimeoutError);
     await demo.isIdle();
   });
 });

@@ -36,7 +36,7 @@ def test_accounts_that_are_not_let_in_are_a_server_error(own_demo, own_client):
 def test_an_account_that_says_nothing_is_a_timeout_and_leaves_nothing_behind(own_demo):
     own_demo.fault({"fault": {"kind": "slow_first_byte", "delay_ms": 20_000}})
     with pytest.raises(openai.APITimeoutError):
-        own_demo.client(max_retries=0, timeout=0.3).responses.create(model=MODEL, input="Say hello")
+        own_demo.client(max_retries=0, timeout=1.0).responses.create(model=MODEL, input="Say hello")
     wait_until(lambda: own_demo.in_flight_upstream() == 0, "nothing is in flight upstream", timeout=5)
     wait_until(lambda: own_demo.requests_total(**ROUTE, outcome="cancelled") == 1, "it counts as cancelled", timeout=5)
 

@@ -50,9 +50,14 @@ suite("a client that leaves", { concurrency: 4 }, () => {
     await isCancelled(demo);
   });
 
-  test("by a time limit", async (t) => {
-    const demo = await slowDemo(t);
-    const parts = await all(streamText({ ...asking(demo), timeout: 500 }).stream);
+  test("by a time limit between two pieces", async (t) => {
+    const demo = await ownDemo(t);
+    await demo.fault(
+      { fault: { kind: "stall", after_events: 16, for_ms: 20_000 } },
+      { fault: { kind: "events", count: 50 } },
+    );
+    const parts = await all(streamText({ ...asking(demo), timeout: { chunkMs: 300 } }).stream);
+    assert.ok(of(parts, "text-delta").length > 0);
     assert.equal(of(parts, "abort").length, 1);
     await isCancelled(demo);
   });
