@@ -104,7 +104,7 @@ deps-clients:
 .PHONY: clean
 clean: ## Removes what was built, also the clients and tools in .cache
 	$(CARGO) clean
-	rm -rf .cache
+	rm -rf .cache tests/clients/*/node_modules
 
 .PHONY: help
 help: ## Shows this list

@@ -53,6 +53,9 @@ pub(super) fn of<'a>(turn: &'a Turn, answered: bool, manner: Option<Manner>, dic
     }
     let parallel = says(&["parallel"]) && turn.get("parallel_tool_calls") != Some(&Value::Bool(false));
     match &turn.choice {
+        Choice::Auto(among) if answered => {
+            next_named(turn, among, &said).map_or(Wish::Text, |tool| Wish::Calls(vec![tool]))
+        }
         _ if answered => Wish::Text,
         Choice::Hosted(kind) => hosted(kind, true).unwrap_or(Wish::Text),
         Choice::Forced(among) if parallel => calls(turn, among),
@@ -128,6 +131,16 @@ fn calls<'a>(turn: &'a Turn, among: &[usize]) -> Wish<'a> {
         tools.push(only);
     }
     Wish::Calls(tools)
+}
+
+/// The next of the tools that the user names which was not called since.
+fn next_named<'a>(turn: &'a Turn, among: &[usize], said: &str) -> Option<&'a Tool> {
+    let items = turn.items();
+    let since = items.iter().rposition(|item| item["role"] == "user").map_or(0, |at| at + 1);
+    let calls = items[since..].iter().filter(|item| item["type"].as_str().is_some_and(|kind| kind.ends_with("_call")));
+    let called: Vec<&str> = calls.filter_map(|item| item["name"].as_str()).collect();
+    let mut tools = among.iter().filter_map(|index| turn.tools.get(*index));
+    tools.find(|tool| !called.contains(&tool.name.as_str()) && mentions(said, &tool.name.to_lowercase()))
 }
 
 /// Whether a tool output came after the last word of the user.

@@ -140,6 +140,45 @@ async fn calls_on_its_own_only_when_the_user_speaks_of_a_tool() {
     assert!(!text_of(&post(&simulator, 0, &never).await).is_empty());
 }
 
+/// A request that names two tools, with what was already called and answered since.
+fn two_tools(said: &str, done: &[&str]) -> Value {
+    let tool =
+        |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object", "properties": {}}});
+    let mut body = turn(said);
+    body["tools"] = json!([tool("tides"), tool("weather")]);
+    let input = body["input"].as_array_mut().unwrap();
+    for name in done {
+        input.push(json!({"type": "function_call", "call_id": name, "name": name, "arguments": "{}"}));
+        input.push(json!({"type": "function_call_output", "call_id": name, "output": "done"}));
+    }
+    body
+}
+
+fn called(answer: &Answer) -> Vec<String> {
+    let response = answer.response();
+    let items = response["output"].as_array().unwrap();
+    items.iter().filter_map(|item| item["name"].as_str()).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn calls_all_that_the_user_names_one_by_one_or_in_parallel() {
+    let simulator = simulator().await;
+    for (said, done, calls) in [
+        ("the weather and the tides", &[][..], &["tides"][..]),
+        ("the weather and the tides", &["tides"], &["weather"]),
+        ("the weather and the tides", &["tides", "weather"], &[]),
+        ("the weather and the tides in parallel", &[], &["tides", "weather"]),
+        ("the weather and the tides in parallel", &["tides", "weather"], &[]),
+    ] {
+        let answer = post(&simulator, 0, &two_tools(said, done)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(called(&answer), calls, "{said} after {done:?}");
+    }
+    let mut body = two_tools("the weather and the tides in parallel", &[]);
+    body["parallel_tool_calls"] = json!(false);
+    assert_eq!(called(&post(&simulator, 0, &body).await), ["tides"]);
+}
+
 #[tokio::test]
 async fn names_the_namespace_of_a_tool_that_travels_in_the_input() {
     let simulator = simulator().await;

@@ -97,8 +97,12 @@ class Demo:
     # The simulator.
 
     def fault(self, *orders):
-        """Orders faults, see the control endpoint in src/simulator.rs."""
+        """Orders faults, see docs/simulator.md, Control endpoint."""
         self._ask("POST", "/faults", json=list(orders))
+
+    def heal(self):
+        """Takes all orders back."""
+        self._ask("DELETE", "/faults")
 
     def hits(self):
         """How many requests each fault has hit, in the order of the orders."""
