@@ -73,7 +73,7 @@ impl Frozen {
                 insert(&mut headers, http::header::CONTENT_TYPE, &format!("multipart/form-data; boundary={boundary}"));
                 form.encode(&boundary)
             }
-            other => other.to_chunks(""),
+            body @ (Body::Empty | Body::Opaque(_) | _) => body.to_chunks(""),
         };
         Self { method, path, headers, body, expects, replayed }
     }
