@@ -28,6 +28,7 @@ pub(super) use self::media::{file_fault, image_fault};
 use self::call_ids::CallIds;
 use self::calls::Payload;
 pub(super) use self::media::is_image_url;
+pub(super) use self::trigger::ends_with_trigger;
 use super::patch::{ListPatch, Member, Patch, filled, given};
 use super::splice::Splice;
 use super::tools::Declared;
