@@ -216,11 +216,19 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes an item's id out unless it is one that the upstream knows.
-fn fix_id(patch: &mut Patch<'_>, id: Option<Member<'_>>) {
-    if !filled(given(id)).is_some_and(|text| is_item_id(&text)) {
+/// Takes an item's id out unless it is one that the upstream knows. `call_id`: that of the item, as it goes upstream.
+fn fix_id(patch: &mut Patch<'_>, item: Value<'_>, id: Option<Member<'_>>, call_id: Option<&str>) {
+    if !filled(given(id)).is_some_and(|text| is_item_id(&text) && !is_made(item, &text, call_id)) {
         patch.drop(id);
     }
+}
+
+/// Whether an id is one that our answers give to items without: that of the call, or type and place (docs/v1.md, Normalisation).
+fn is_made(item: Value<'_>, id: &str, call_id: Option<&str>) -> bool {
+    let kind = item.get("type").and_then(|kind| kind.as_str());
+    let place = id.strip_prefix(kind.as_deref().unwrap_or("message")).and_then(|rest| rest.strip_prefix('_'));
+    let placed = place.is_some_and(|place| !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()));
+    placed || (call_id == Some(id) && !origin::is_of_answer(id))
 }
 
 /// Whether an id has the form `<prefix>_<suffix>`: the upstream knows no others.
