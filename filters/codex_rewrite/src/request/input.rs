@@ -65,7 +65,7 @@ pub(super) struct Input<'a> {
     pub(super) found: Found,
     /// Tools that the input declares.
     pub(super) declared: Declared,
-    /// Items that only the account that issued them can read, with their places in the list as it goes upstream.
+    /// Items that only the account that issued them can read, in their order, with their places in the list as it goes upstream.
     pub(super) replayed: Vec<Replayed>,
     /// Where the order to compact stands in the list, if there is one.
     pub(super) trigger: Option<Range<usize>>,
@@ -106,6 +106,8 @@ enum Mark {
     Lead,
     /// It is reasoning with content of this digest.
     Reasoning([u8; 32]),
+    /// It is a compaction with content of this digest.
+    Compaction([u8; 32]),
 }
 
 /// The walk over the items.
@@ -118,7 +120,6 @@ struct Walk<'a> {
     lifted: Vec<Value<'a>>,
     found: Found,
     declared: Declared,
-    replayed: Vec<Replayed>,
     media: Option<Reject>,
     audio: Option<Reject>,
     ids: CallIds<'a>,
@@ -136,7 +137,6 @@ impl<'a> Walk<'a> {
             lifted: Vec::new(),
             found: Found::default(),
             declared: Declared::default(),
-            replayed: Vec::new(),
             media: None,
             audio: None,
             ids: CallIds::default(),
@@ -153,13 +153,14 @@ impl<'a> Walk<'a> {
         Ok(walk.finish())
     }
 
-    fn finish(mut self) -> Input<'a> {
-        let (mut lead, mut trigger) = (0, None);
+    fn finish(self) -> Input<'a> {
+        let (mut lead, mut trigger, mut replayed) = (0, None, Vec::new());
         for (mark, place) in self.marks.into_iter().zip(self.list.places()) {
             match mark {
                 Mark::Trigger => trigger = Some(place),
                 Mark::Lead => lead = place.end,
-                Mark::Reasoning(digest) => self.replayed.push(Replayed { digest, place: Some(place) }),
+                Mark::Reasoning(digest) => replayed.push(Replayed { digest, place: Some(place) }),
+                Mark::Compaction(digest) => replayed.push(Replayed { digest, place: None }),
             }
         }
         Input {
@@ -167,7 +168,7 @@ impl<'a> Walk<'a> {
             lifted: self.lifted,
             found: self.found,
             declared: self.declared,
-            replayed: self.replayed,
+            replayed,
             trigger,
             lead,
             media: self.media,

@@ -1,7 +1,7 @@
 //! Items of earlier turns that are neither messages nor calls: reasoning, compactions, references.
 
+use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
-use pooler_filter::{Reject, Replayed};
 use sha2::{Digest, Sha256};
 
 use super::super::patch::{filled, given, read, read_open};
@@ -85,7 +85,6 @@ impl<'a> Walk<'a> {
         if given(id).is_some_and(|id| id.kind() != Kind::String) {
             return Err(not_translatable());
         }
-        self.replayed.push(Replayed { digest: digest(&sealed), place: None });
         for member in [passthrough, kind, metadata] {
             patch.drop_null(member);
         }
@@ -95,6 +94,8 @@ impl<'a> Walk<'a> {
         // Any other id stays, null too: it is ours to repeat.
         patch.drop(id.filter(|id| id.value.as_str().is_some_and(|text| is_made(item, &text, None))));
         self.list.keep_or_put(item, patch.finish());
+        self.list.mark_last();
+        self.marks.push(Mark::Compaction(digest(&sealed)));
         Ok(())
     }
 }
