@@ -24,6 +24,8 @@ pub(crate) struct Remember {
     issued: Option<Arc<KeyFacts>>,
     /// The response was found already.
     named: bool,
+    /// Items were found already.
+    items: bool,
 }
 
 impl fmt::Debug for Remember {
@@ -39,7 +41,7 @@ impl Remember {
         account: AccountId,
         issued: Option<Arc<KeyFacts>>,
     ) -> Self {
-        Self { affinity, keys, account, issued, named: false }
+        Self { affinity, keys, account, issued, named: false, items: false }
     }
 
     /// Reads what the account issued in a frame, if it can hold something.
@@ -48,7 +50,9 @@ impl Remember {
         let first = !self.named && matches!(kind, Some(EventKind::Lifecycle | EventKind::Completed));
         let item = name == Some("response.output_item.done");
         let whole = frame.kind() == FrameKind::Json;
-        let sealed = (item || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
+        // The last event repeats the items that had events of their own.
+        let last = !self.items && kind == Some(EventKind::Completed);
+        let sealed = (item || last || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
         if !(first || sealed || whole) {
             return;
         }
@@ -60,6 +64,7 @@ impl Remember {
             self.named = true;
         }
         if sealed {
+            self.items = true;
             let output = response.and_then(|response| response.get("output"));
             let items = root.get("item").into_iter().chain(output.iter().flat_map(Value::items));
             items.filter_map(|item| item.get("encrypted_content")?.as_str()).for_each(|content| {

@@ -155,6 +155,15 @@ async fn a_request_for_one_account_has_one_candidate() {
 }
 
 #[tokio::test]
+async fn items_that_only_the_last_event_tells_are_remembered() {
+    let ports = with_accounts(3);
+    let data = r#"{"type":"response.completed","response":{"id":"resp_1","output":[{"type":"compaction","encrypted_content":"o"}]}}"#;
+    answered_by(&ports, 2, Frame::event("response.completed", data)).await;
+    let ask = Ask::new().intent(|intent| intent.replayed = vec![replayed("o")]);
+    assert_eq!(ask.plan(&ports).await[0], (account(2), Reason::Issuer));
+}
+
+#[tokio::test]
 async fn events_without_a_label_are_remembered_like_others() {
     let ports = with_accounts(3);
     for data in [
