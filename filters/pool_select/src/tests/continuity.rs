@@ -62,6 +62,8 @@ async fn a_file_binds_the_request_to_the_account_that_has_it() {
     file(&ports, "file_6", 6, FileStanding::Ready);
     let left = with_files(&["file_6"]).refused(&ports).await;
     assert_eq!(left.code_str(), "file_assignment_conflict", "its account left the pool");
+    let elsewhere = with_files(&["file_1"]).intent(|intent| intent.sources = Some([account(2)].into()));
+    assert_eq!(elsewhere.refused(&ports).await.code_str(), "file_assignment_conflict", "its account lacks the model");
 }
 
 #[tokio::test]
