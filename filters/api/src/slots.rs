@@ -119,7 +119,7 @@ pub struct Intent {
     pub files: Vec<String>,
     /// The response that the request continues: it binds the request to the account that gave it.
     pub previous_response_id: Option<String>,
-    /// Items of the input that only the account that issued them can read (docs/decisions.md, T19).
+    /// Items of the input that only the account that issued them can read, in their order (docs/decisions.md, T19).
     pub replayed: Vec<Replayed>,
 }
 

@@ -74,7 +74,7 @@ struct Checked<'a> {
     /// The model as the client named it.
     model_name: Cow<'a, str>,
     model: Arc<ModelFacts>,
-    /// It continues an earlier response.
+    /// It continues an earlier response, which the upstream is told.
     continued: bool,
     input: Input<'a>,
     instructions: Option<Bytes>,
@@ -91,7 +91,7 @@ struct Checked<'a> {
 impl<'a> Checked<'a> {
     /// The checks in their order; the first failure wins.
     fn of(filter: &CodexRewrite, key: &KeyFacts, source: Source<'a>) -> Result<Self, Reject> {
-        let Source { members, conversation, mut refused } = source;
+        let Source { members, conversation, mut refused, compacts } = source;
         let get = |field| members.get(field);
         options::check_logprobs(get(Field::Logprobs))?;
         if let Some(name) = members.unknown() {
@@ -102,10 +102,11 @@ impl<'a> Checked<'a> {
         let model = model::find(filter.catalog.as_ref(), key, &model_name);
         options::check_unsupported(&members)?;
         options::check_prompt_cache_options(get(Field::PromptCacheOptions))?;
-        let continued = filled(get(Field::PreviousResponseId)).is_some();
+        let names_response = filled(get(Field::PreviousResponseId)).is_some();
+        let continued = names_response && !compacts;
         let mut input = conversation.read(continued)?;
         let instructions = instructions(get(Field::Instructions), &input.lifted)?;
-        check_continuation(get(Field::PreviousResponseId), continued, input.found.tool_output)?;
+        check_continuation(get(Field::PreviousResponseId), names_response, input.found.tool_output)?;
         refused.raise(Field::Tools)?;
         let tools = Tools::of(get(Field::Tools), mem::take(&mut input.declared))?;
         refused.raise(Field::ToolChoice)?;
@@ -150,6 +151,7 @@ impl<'a> Checked<'a> {
     }
 
     fn intent(&self, body: &JsonObject) -> Intent {
+        let previous = self.members.get(Field::PreviousResponseId);
         Intent {
             model: self.model.id.clone(),
             stream: self.members.get(Field::Stream).and_then(|stream| stream.as_bool()).unwrap_or(false),
@@ -163,7 +165,7 @@ impl<'a> Checked<'a> {
             one_account: false,
             sources: self.model.sources.clone(),
             files: each_once(&self.input.found.files),
-            previous_response_id: filled(self.members.get(Field::PreviousResponseId)).map(Cow::into_owned),
+            previous_response_id: filled(previous).filter(|_| self.continued).map(Cow::into_owned),
             replayed: self.input.replayed.clone(),
         }
     }
@@ -210,12 +212,12 @@ impl<'a> Checked<'a> {
 }
 
 /// `previous_response_id`: over HTTP the upstream takes it only to go on with the output of a tool.
-fn check_continuation(id: Option<Value<'_>>, continued: bool, tool_output: bool) -> Result<(), Reject> {
+fn check_continuation(id: Option<Value<'_>>, named: bool, tool_output: bool) -> Result<(), Reject> {
     const PARAM: &str = "previous_response_id";
     if id.is_some_and(|id| id.kind() != Kind::String) {
         return Err(Reject::invalid("previous_response_id must be a string").at(PARAM));
     }
-    if continued && !tool_output {
+    if named && !tool_output {
         return Err(Reject::invalid("previous_response_id requires a tool-output continuation").at(PARAM));
     }
     Ok(())

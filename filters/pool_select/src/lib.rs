@@ -73,7 +73,7 @@ impl Filter for PoolSelect {
         let seeds = Seeds::read(cx, key, intent);
         let bindings = seeds.bindings();
         let plan = match pin {
-            Some(pin) => pinned(pin.among(&accounts)?),
+            Some(pin) => pinned(pin.among(&accounts, intent)?),
             None => {
                 let capable = capable(accounts, intent);
                 let ready: Vec<&AccountView> = capable.iter().filter(|a| a.standing == Standing::Ready).collect();

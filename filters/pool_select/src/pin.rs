@@ -51,13 +51,16 @@ impl Pin {
         Ok(pin)
     }
 
-    /// The one account that may serve the request.
+    /// The one account that may serve the request. A response is continued whatever its account tells of its models; a file is of no use where
+    /// the model is not.
     ///
     /// # Errors
     /// It cannot now: no other account would do.
-    pub(crate) fn among<'a>(&self, accounts: &'a [AccountView]) -> Result<&'a AccountView, Reject> {
+    pub(crate) fn among<'a>(&self, accounts: &'a [AccountView], intent: &Intent) -> Result<&'a AccountView, Reject> {
         let view = accounts.iter().find(|view| view.account == self.account);
+        let has_model = intent.sources.as_ref().is_none_or(|sources| sources.contains(&self.account));
         match (view, self.bond) {
+            (Some(_), Bond::File) if !has_model => Err(file_conflict()),
             (Some(view), _) if view.standing == Standing::Ready => Ok(view),
             (None, Bond::File) => Err(file_conflict()),
             (Some(view), _) if view.standing == Standing::LoginLost => {

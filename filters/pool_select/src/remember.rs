@@ -1,6 +1,7 @@
 //! Remembers who served a session, and who issued what a client may bring back: as soon as that is known, and before the client knows it, which
 //! may send its next turn at once.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::seed;
 
-/// Looks at most frames only by their label.
+/// Looks at most frames only by their label, and into those that have none.
 pub(crate) struct Remember {
     affinity: Arc<dyn Affinity>,
     /// To be bound when the answer is whole.
@@ -23,6 +24,8 @@ pub(crate) struct Remember {
     issued: Option<Arc<KeyFacts>>,
     /// The response was found already.
     named: bool,
+    /// Items were found already.
+    items: bool,
 }
 
 impl fmt::Debug for Remember {
@@ -38,16 +41,18 @@ impl Remember {
         account: AccountId,
         issued: Option<Arc<KeyFacts>>,
     ) -> Self {
-        Self { affinity, keys, account, issued, named: false }
+        Self { affinity, keys, account, issued, named: false, items: false }
     }
 
     /// Reads what the account issued in a frame, if it can hold something.
-    fn read(&mut self, frame: &Frame, kind: Option<EventKind>) {
+    fn read(&mut self, frame: &Frame, name: Option<&str>, kind: Option<EventKind>) {
         let Some(key) = self.issued.clone() else { return };
         let first = !self.named && matches!(kind, Some(EventKind::Lifecycle | EventKind::Completed));
-        let item = frame.name().is_some_and(|name| name == "response.output_item.done");
+        let item = name == Some("response.output_item.done");
         let whole = frame.kind() == FrameKind::Json;
-        let sealed = (item || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
+        // The last event repeats the items that had events of their own.
+        let last = !self.items && kind == Some(EventKind::Completed);
+        let sealed = (item || last || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
         if !(first || sealed || whole) {
             return;
         }
@@ -59,6 +64,7 @@ impl Remember {
             self.named = true;
         }
         if sealed {
+            self.items = true;
             let output = response.and_then(|response| response.get("output"));
             let items = root.get("item").into_iter().chain(output.iter().flat_map(Value::items));
             items.filter_map(|item| item.get("encrypted_content")?.as_str()).for_each(|content| {
@@ -71,13 +77,14 @@ impl Remember {
 
 impl Stage for Remember {
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
-        let kind = frame.name().map(EventKind::of);
+        let name = name(&frame);
+        let kind = name.as_deref().map(EventKind::of);
         let whole = match frame.kind() {
             FrameKind::Sse => kind == Some(EventKind::Completed),
             FrameKind::Json => true,
             FrameKind::Opaque => false,
         };
-        self.read(&frame, kind);
+        self.read(&frame, name.as_deref(), kind);
         if whole {
             for key in self.keys.drain(..) {
                 self.affinity.put(key, self.account);
@@ -85,5 +92,16 @@ impl Stage for Remember {
         }
         out.push(frame);
         Ok(())
+    }
+}
+
+/// The name of the event: its label, else its type.
+fn name(frame: &Frame) -> Option<Cow<'_, str>> {
+    match (frame.kind(), frame.name()) {
+        (FrameKind::Sse, None) if !frame.data().is_empty() => {
+            let json = Json::parse(Bytes::clone(frame.data())).ok()?;
+            Some(Cow::Owned(json.root().get("type")?.as_str()?.into_owned()))
+        }
+        (_, name) => name.map(Cow::Borrowed),
     }
 }

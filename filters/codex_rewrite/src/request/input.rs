@@ -28,6 +28,7 @@ pub(super) use self::media::{file_fault, image_fault};
 use self::call_ids::CallIds;
 use self::calls::Payload;
 pub(super) use self::media::is_image_url;
+pub(super) use self::trigger::ends_with_trigger;
 use super::patch::{ListPatch, Member, Patch, filled, given};
 use super::splice::Splice;
 use super::tools::Declared;
@@ -64,7 +65,7 @@ pub(super) struct Input<'a> {
     pub(super) found: Found,
     /// Tools that the input declares.
     pub(super) declared: Declared,
-    /// Items that only the account that issued them can read, with their places in the list as it goes upstream.
+    /// Items that only the account that issued them can read, in their order, with their places in the list as it goes upstream.
     pub(super) replayed: Vec<Replayed>,
     /// Where the order to compact stands in the list, if there is one.
     pub(super) trigger: Option<Range<usize>>,
@@ -105,6 +106,8 @@ enum Mark {
     Lead,
     /// It is reasoning with content of this digest.
     Reasoning([u8; 32]),
+    /// It is a compaction with content of this digest.
+    Compaction([u8; 32]),
 }
 
 /// The walk over the items.
@@ -117,7 +120,6 @@ struct Walk<'a> {
     lifted: Vec<Value<'a>>,
     found: Found,
     declared: Declared,
-    replayed: Vec<Replayed>,
     media: Option<Reject>,
     audio: Option<Reject>,
     ids: CallIds<'a>,
@@ -135,7 +137,6 @@ impl<'a> Walk<'a> {
             lifted: Vec::new(),
             found: Found::default(),
             declared: Declared::default(),
-            replayed: Vec::new(),
             media: None,
             audio: None,
             ids: CallIds::default(),
@@ -152,13 +153,14 @@ impl<'a> Walk<'a> {
         Ok(walk.finish())
     }
 
-    fn finish(mut self) -> Input<'a> {
-        let (mut lead, mut trigger) = (0, None);
+    fn finish(self) -> Input<'a> {
+        let (mut lead, mut trigger, mut replayed) = (0, None, Vec::new());
         for (mark, place) in self.marks.into_iter().zip(self.list.places()) {
             match mark {
                 Mark::Trigger => trigger = Some(place),
                 Mark::Lead => lead = place.end,
-                Mark::Reasoning(digest) => self.replayed.push(Replayed { digest, place: Some(place) }),
+                Mark::Reasoning(digest) => replayed.push(Replayed { digest, place: Some(place) }),
+                Mark::Compaction(digest) => replayed.push(Replayed { digest, place: None }),
             }
         }
         Input {
@@ -166,7 +168,7 @@ impl<'a> Walk<'a> {
             lifted: self.lifted,
             found: self.found,
             declared: self.declared,
-            replayed: self.replayed,
+            replayed,
             trigger,
             lead,
             media: self.media,
@@ -215,11 +217,19 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Takes an item's id out unless it is one that the upstream knows.
-fn fix_id(patch: &mut Patch<'_>, id: Option<Member<'_>>) {
-    if !filled(given(id)).is_some_and(|text| is_item_id(&text)) {
+/// Takes an item's id out unless it is one that the upstream knows. `call_id`: that of the item, as it goes upstream.
+fn fix_id(patch: &mut Patch<'_>, item: Value<'_>, id: Option<Member<'_>>, call_id: Option<&str>) {
+    if !filled(given(id)).is_some_and(|text| is_item_id(&text) && !is_made(item, &text, call_id)) {
         patch.drop(id);
     }
+}
+
+/// Whether an id is one that our answers give to items without: that of the call, or type and place (docs/v1.md, Normalisation).
+fn is_made(item: Value<'_>, id: &str, call_id: Option<&str>) -> bool {
+    let kind = item.get("type").and_then(|kind| kind.as_str());
+    let place = id.strip_prefix(kind.as_deref().unwrap_or("message")).and_then(|rest| rest.strip_prefix('_'));
+    let placed = place.is_some_and(|place| !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()));
+    placed || (call_id == Some(id) && !origin::is_of_answer(id))
 }
 
 /// Whether an id has the form `<prefix>_<suffix>`: the upstream knows no others.

@@ -5,21 +5,29 @@ use pooler_filter::json::{JsonObject, Value};
 
 use super::chat;
 use super::fields::{Field, Members};
-use super::input::Input;
+use super::input::{Input, ends_with_trigger};
 
 /// A request as the checks read it.
 pub(super) struct Source<'a> {
     pub(super) members: Members<'a>,
     pub(super) conversation: Conversation<'a>,
     pub(super) refused: Refused,
+    /// The input is to be compacted: then the response that the request continues is not named upstream.
+    pub(super) compacts: bool,
 }
 
 impl<'a> Source<'a> {
     /// A body that is a request for a response.
     pub(super) fn responses(body: &'a JsonObject) -> Self {
         let members = Members::of(body);
-        let conversation = Conversation::Input(members.get(Field::Input));
-        Self { members, conversation, refused: Refused::default() }
+        let input = members.get(Field::Input);
+        let compacts = input.is_some_and(ends_with_trigger);
+        Self { members, conversation: Conversation::Input(input), refused: Refused::default(), compacts }
+    }
+
+    /// A body that is a request to compact its input.
+    pub(super) fn compact(body: &'a JsonObject) -> Self {
+        Self { compacts: true, ..Self::responses(body) }
     }
 }
 

@@ -55,8 +55,11 @@ impl Splice {
         }
     }
 
-    /// Adds everything of another splice.
+    /// Adds everything of another splice. A long one is referred to as well, or text deep inside would be copied once for each level.
     pub(super) fn splice(&mut self, other: Self) -> &mut Self {
+        if other.text.len() >= LONG {
+            return self.refer(other);
+        }
         let before = self.text.len();
         self.text.extend_from_slice(&other.text);
         self.long_len += other.long_len;
@@ -85,6 +88,24 @@ impl Splice {
         whole.into()
     }
 
+    fn refer(&mut self, other: Self) -> &mut Self {
+        let at = self.text.len();
+        let text = Bytes::from(other.text);
+        let mut done = 0;
+        for (end, bytes) in other.long {
+            if end > done {
+                self.long.push((at, text.slice(done..end)));
+            }
+            self.long.push((at, bytes));
+            done = end;
+        }
+        if text.len() > done {
+            self.long.push((at, text.slice(done..)));
+        }
+        self.long_len += text.len() + other.long_len;
+        self
+    }
+
     fn bytes(&mut self, bytes: Bytes) -> &mut Self {
         if bytes.len() < LONG {
             self.text.extend_from_slice(&bytes);
@@ -93,5 +114,45 @@ impl Splice {
             self.long.push((self.text.len(), bytes));
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lit(text: &str) -> Splice {
+        let mut out = Splice::default();
+        out.lit(text);
+        out
+    }
+
+    #[test]
+    fn pieces_stand_in_their_order_whatever_their_length() {
+        let (short, long) = ("s", "l".repeat(LONG));
+        for first in [short, &long] {
+            for second in [short, &long] {
+                let mut inner = lit(first);
+                inner.bytes(Bytes::from(long.clone())).bytes(Bytes::from_static(b"b")).lit(second);
+                inner.bytes(Bytes::from(long.clone()));
+                let mut outer = lit("{");
+                outer.splice(inner).lit(",").splice(lit(second)).lit("}");
+                let wanted = format!("{{{first}{long}b{second}{long},{second}}}");
+                assert_eq!(outer.len(), wanted.len());
+                assert_eq!(outer.join(), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn text_deep_inside_is_not_copied_for_each_level() {
+        let mut nested = lit(&"x".repeat(1 << 20));
+        for _ in 0..100 {
+            let mut outer = lit("[");
+            outer.splice(nested).lit("]");
+            assert!(outer.text.len() < LONG, "only what is new stands in the text");
+            nested = outer;
+        }
+        assert_eq!(nested.join().len(), (1 << 20) + 200);
     }
 }

@@ -36,6 +36,9 @@ refused! {
     logprobs_win_over_unknown_keys: with(r#""zzz":1,"logprobs":true"#)
         => "unsupported_parameter", "logprobs", "Unsupported parameter: logprobs";
     unknown_keys_win_over_the_model: r#"{"zzz":1,"aaa":2}"# => "unsupported_parameter", "zzz", "Unsupported parameter: zzz";
+    images_win_over_sound_before_them:
+        part(r#"{"type":"input_audio","input_audio":{"data":"!","format":"wav"}},{"type":"image_url","image_url":"x"}"#)
+        => "unsupported_input_image_format", "messages", IMAGE;
     the_model_wins_over_unsupported_members: r#"{"n":2,"messages":[]}"# => "invalid_request", "model", "model is required";
     unsupported_members_win_over_messages: r#"{"model":"gpt-5.5","n":2,"messages":[]}"#
         => "unsupported_parameter", "n", "Unsupported parameter: n";

@@ -150,3 +150,28 @@ fn a_chat_is_not_compacted() {
     assert_eq!((reject.code_str(), reject.param.as_deref()), ("invalid_request", Some("input")));
     assert_eq!(reject.message, "compaction_trigger input items are not supported");
 }
+
+#[test]
+fn a_compaction_does_not_continue_the_response_that_it_names() {
+    let user = r#"{"role":"user","content":"q"}"#;
+    let output = r#"{"type":"function_call_output","call_id":"c","output":"1"}"#;
+    let sealed = r#"{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"e"}"#;
+    let body = |items: &str| format!(r#"{{"model":"gpt-5.5","previous_response_id":"resp_1","input":[{items}]}}"#);
+    let items = format!(
+        r#"{user},{{"type":"reasoning","id":"rs_1","summary":[]}},{sealed},{{"type":"item_reference","id":"rs_3"}},{output}"#
+    );
+    for sent in [compacted(&body(&items)), sent(&body(&format!("{items},{TRIGGER}")))] {
+        assert!(sent.member("previous_response_id").is_none());
+        assert_eq!(sent.intent().previous_response_id, None);
+        let input = sent.member("input").expect("there is input");
+        assert!(!input.contains("rs_1") && !input.contains("rs_3"), "{input}");
+        let places: Vec<_> = sent.intent().replayed.iter().map(|replayed| replayed.place.clone()).collect();
+        let [Some(place)] = places.as_slice() else { panic!("one item is read by its issuer alone: {places:?}") };
+        assert_eq!(&input[place.clone()], sealed);
+    }
+    let reference = r#"{"type":"item_reference","id":"fc_1"}"#;
+    let reject = send(&body(&format!("{user},{reference},{output},{TRIGGER}"))).err().expect("refused");
+    assert!(reject.message.starts_with("Responses are not stored here"), "{reject}");
+    let reject = send(&body(&format!("{user},{TRIGGER}"))).err().expect("refused");
+    assert_eq!(reject.param.as_deref(), Some("previous_response_id"));
+}

@@ -100,3 +100,50 @@ fn many_lists_of_tools_are_read_once_each() {
     let list = vec![r#"{"type":"additional_tools","role":"developer","tools":[]}"#; 20_000].join(",");
     assert!(send(&input(&format!("[{list}]"))).is_ok());
 }
+
+#[test]
+fn ids_that_answers_got_from_us_do_not_go_upstream() {
+    for (given, upstream) in [
+        (
+            r#"{"type":"message","id":"message_0","role":"assistant","status":"completed","content":[{"type":"output_text","text":"a"}]}"#,
+            r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"a"}]}"#,
+        ),
+        (
+            r#"{"type":"function_call","id":"call_1","call_id":"call_\u0031","name":"f","arguments":"{}"}"#,
+            r#"{"type":"function_call","call_id":"call_\u0031","name":"f","arguments":"{}"}"#,
+        ),
+        (
+            r#"{"type":"custom_tool_call","id":"custom_tool_call_12","call_id":"c","name":"f","input":""}"#,
+            r#"{"type":"custom_tool_call","call_id":"c","name":"f","input":""}"#,
+        ),
+        (
+            r#"{"type":"reasoning","id":"reasoning_3","summary":[],"encrypted_content":"e"}"#,
+            r#"{"type":"reasoning","summary":[],"encrypted_content":"e"}"#,
+        ),
+        (
+            r#"{"type":"compaction","id":"compaction_0","encrypted_content":"e"}"#,
+            r#"{"type":"compaction","encrypted_content":"e"}"#,
+        ),
+        (
+            r#"{"type":"program_output","id":"call_1","call_id":"call_1","result":"r"}"#,
+            r#"{"type":"program_output","call_id":"call_1","result":"r"}"#,
+        ),
+    ] {
+        let sent = sent(&item(given));
+        assert_eq!(sent.member("input").as_deref(), Some(format!("[{upstream}]").as_str()));
+    }
+}
+
+#[test]
+fn ids_of_the_upstream_stay() {
+    for item_text in [
+        r#"{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{}"}"#,
+        r#"{"type":"message","id":"msg_0","role":"assistant","content":[{"type":"output_text","text":"a"}]}"#,
+        r#"{"type":"message","id":"message_0a","role":"assistant","content":[{"type":"output_text","text":"a"}]}"#,
+        r#"{"type":"reasoning","id":"message_0","summary":[],"encrypted_content":"e"}"#,
+        r#"{"type":"compaction","id":"cmp_0","encrypted_content":"e"}"#,
+        r#"{"type":"compaction","id":null,"encrypted_content":"e"}"#,
+    ] {
+        assert_eq!(sent(&item(item_text)).member("input").as_deref(), Some(format!("[{item_text}]").as_str()));
+    }
+}

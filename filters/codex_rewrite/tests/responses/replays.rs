@@ -140,3 +140,18 @@ proptest! {
         prop_assert_eq!(placed(&sent), expected);
     }
 }
+
+#[test]
+fn items_are_told_in_the_order_of_the_input_whatever_they_are() {
+    let reasoning = |sealed: &str| format!(r#"{{"type":"reasoning","summary":[],"encrypted_content":"{sealed}"}}"#);
+    let compaction = |sealed: &str| format!(r#"{{"type":"compaction","encrypted_content":"{sealed}"}}"#);
+    let items = [reasoning("a"), compaction("b"), reasoning("c"), compaction("d")].join(",");
+    for model in ["gpt-5.5", "gpt-6-sol"] {
+        for first in ["", r#"{"role":"user","content":"q"},"#] {
+            let sent = sent(&format!(r#"{{"model":"{model}","input":[{first}{items}]}}"#));
+            let told: Vec<_> = sent.intent().replayed.iter().map(|item| (item.digest, item.place.is_some())).collect();
+            assert_eq!(told, [(digest("a"), true), (digest("b"), false), (digest("c"), true), (digest("d"), false)]);
+            assert_eq!(placed(&sent), [(digest("a"), reasoning("a")), (digest("c"), reasoning("c"))]);
+        }
+    }
+}

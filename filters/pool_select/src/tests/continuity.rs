@@ -26,7 +26,12 @@ fn told(reject: &Reject) -> (u16, &str, &str) {
 
 /// Lets the account answer with this frame, through the stage.
 async fn answered_by(ports: &Arc<FakePorts>, n: u8, frame: Frame) {
-    let (flow, mut cx, _) = Ask::new().of(ports).await;
+    answered_to(ports, Ask::new(), n, frame).await;
+}
+
+/// The same for a request of its own.
+async fn answered_to(ports: &Arc<FakePorts>, ask: Ask, n: u8, frame: Frame) {
+    let (flow, mut cx, _) = ask.of(ports).await;
     assert!(flow.is_ok());
     write(&mut cx, Served { account: account(n), label: "".into(), attempt: 1 });
     let mut head = ResponseHead::new(http::StatusCode::OK, Carrier::Sse, Delivery::Stream);
@@ -57,6 +62,8 @@ async fn a_file_binds_the_request_to_the_account_that_has_it() {
     file(&ports, "file_6", 6, FileStanding::Ready);
     let left = with_files(&["file_6"]).refused(&ports).await;
     assert_eq!(left.code_str(), "file_assignment_conflict", "its account left the pool");
+    let elsewhere = with_files(&["file_1"]).intent(|intent| intent.sources = Some([account(2)].into()));
+    assert_eq!(elsewhere.refused(&ports).await.code_str(), "file_assignment_conflict", "its account lacks the model");
 }
 
 #[tokio::test]
@@ -147,4 +154,33 @@ async fn only_accounts_that_have_the_model_are_candidates() {
 async fn a_request_for_one_account_has_one_candidate() {
     let ports = with_accounts(3);
     assert_eq!(Ask::new().intent(|intent| intent.one_account = true).plan(&ports).await.len(), 1);
+}
+
+#[tokio::test]
+async fn items_that_only_the_last_event_tells_are_remembered() {
+    let ports = with_accounts(3);
+    let data = r#"{"type":"response.completed","response":{"id":"resp_1","output":[{"type":"compaction","encrypted_content":"o"}]}}"#;
+    answered_by(&ports, 2, Frame::event("response.completed", data)).await;
+    let ask = Ask::new().intent(|intent| intent.replayed = vec![replayed("o")]);
+    assert_eq!(ask.plan(&ports).await[0], (account(2), Reason::Issuer));
+}
+
+#[tokio::test]
+async fn events_without_a_label_are_remembered_like_others() {
+    let ports = with_accounts(3);
+    for data in [
+        r#"{"type":"response.created","response":{"id":"resp_8"}}"#,
+        r#"{"type":"response.output_item.done","item":{"type":"reasoning","encrypted_content":"u"}}"#,
+        "[DONE]",
+        "",
+    ] {
+        answered_by(&ports, 3, Frame::unnamed(data)).await;
+    }
+    assert_eq!(continuing("resp_8").plan(&ports).await, [(account(3), Reason::Pinned)]);
+    let ask = Ask::new().intent(|intent| intent.replayed = vec![replayed("u")]);
+    assert_eq!(ask.plan(&ports).await[0], (account(3), Reason::Issuer));
+    let session = || Ask::new().header("session-id", "s");
+    answered_to(&ports, session(), 2, Frame::unnamed(r#"{"type":"response.completed","response":{"id":"resp_9"}}"#))
+        .await;
+    assert_eq!(session().plan(&ports).await[0], (account(2), Reason::Session));
 }

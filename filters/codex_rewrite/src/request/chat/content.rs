@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
         let audio = part.get("input_audio").ok_or_else(no_part)?;
         let [data, format] = read_some(audio, &["data", "format"]).ok_or_else(no_part)?;
         let part = audio_part(data, format).unwrap_or_else(|reject| {
-            self.media.get_or_insert(reject);
+            self.audio.get_or_insert(reject);
             Splice::default()
         });
         self.out.splice(part);

@@ -58,7 +58,7 @@ impl<'a> Source<'a> {
             Some(input) => Conversation::Input(Some(input)),
             None => Conversation::Messages(chat.messages),
         };
-        Self { members: Members::of(head), conversation, refused: Refused::default() }
+        Self { members: Members::of(head), conversation, refused: Refused::default(), compacts: false }
     }
 }
 

@@ -55,7 +55,8 @@ pub(in super::super) fn read(messages: Option<Value<'_>>) -> Result<Input<'_>, R
     }
     walk.out.lit("]");
     let edited = Some(walk.out.join());
-    Ok(Input { edited, lifted: walk.lifted, found: walk.found, media: walk.media, ..Input::default() })
+    let Walk { lifted, found, media, audio, .. } = walk;
+    Ok(Input { edited, lifted, found, media, audio, ..Input::default() })
 }
 
 /// The walk over the messages.
@@ -68,8 +69,10 @@ pub(super) struct Walk<'a> {
     /// Texts for the instructions.
     pub(super) lifted: Vec<Value<'a>>,
     pub(super) found: Found,
-    /// The first image, file or sound that is not taken: refused only after all other members were checked.
+    /// The first image or file that is not taken: refused only after all other members were checked.
     pub(super) media: Option<Reject>,
+    /// The same for sound, which is looked at last.
+    pub(super) audio: Option<Reject>,
     /// Ids of calls of custom tools: a message with the output of a tool does not tell its kind.
     custom: HashSet<Cow<'a, str>>,
 }

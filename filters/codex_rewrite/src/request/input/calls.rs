@@ -61,14 +61,14 @@ impl<'a> Walk<'a> {
         for member in ignored.into_iter().chain([status]) {
             patch.drop(member);
         }
-        fix_id(&mut patch, id);
-        match filled(given(call_id)) {
-            Some(own) => self.ids.own(own),
-            None => {
-                let repaired = filled(given(id)).ok_or_else(not_translatable)?;
-                patch.set_str("call_id", call_id, &repaired);
-                self.ids.repaired(repaired);
-            }
+        let own = filled(given(call_id));
+        let known_by = own.clone().or_else(|| filled(given(id))).ok_or_else(not_translatable)?;
+        fix_id(&mut patch, item, id, Some(&known_by));
+        if own.is_some() {
+            self.ids.own(known_by);
+        } else {
+            patch.set_str("call_id", call_id, &known_by);
+            self.ids.repaired(known_by);
         }
         self.list.keep_or_put(item, patch.finish());
         Ok(())
@@ -102,8 +102,9 @@ impl<'a> Walk<'a> {
         for member in [status, created_by] {
             patch.drop(member);
         }
-        fix_id(&mut patch, id);
-        if filled(given(call_id)).is_none() {
+        let own = filled(given(call_id));
+        fix_id(&mut patch, item, id, own.as_deref());
+        if own.is_none() {
             let repaired = self.ids.take().ok_or_else(not_translatable)?;
             patch.set_str("call_id", call_id, &repaired);
         }

@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
         }
         patch.set_str("type", kind, "message");
         patch.set_str("role", role, speaker.name());
-        fix_id(&mut patch, id);
+        fix_id(&mut patch, item, id, None);
         for member in [metadata, passthrough, phase] {
             patch.drop_null(member);
         }

@@ -7,6 +7,11 @@ use super::super::patch::{Member, Patch, given};
 /// Prefixes of the ids that items of answers have.
 const PREFIXES: [&str; 9] = ["fc_", "ctc_", "msg_", "rs_", "cmp_", "sh_", "sho_", "prog_", "at_"];
 
+/// Whether an id is one that items of answers have.
+pub(super) fn is_of_answer(id: &str) -> bool {
+    PREFIXES.iter().any(|prefix| id.starts_with(prefix))
+}
+
 /// Who wrote an item, and with it the parts inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -21,11 +26,7 @@ impl Origin {
     /// An item shows by its id, or by the status that only answers have, that it comes from one.
     pub(super) fn of(id: Option<Member<'_>>, status: Option<Member<'_>>) -> Self {
         let id = given(id).and_then(|id| id.as_str());
-        if given(status).is_some() || id.is_some_and(|id| PREFIXES.iter().any(|prefix| id.starts_with(prefix))) {
-            Self::Answer
-        } else {
-            Self::Client
-        }
+        if given(status).is_some() || id.is_some_and(|id| is_of_answer(&id)) { Self::Answer } else { Self::Client }
     }
 
     /// The edits of an object, beginning with the members that are on no list: they go, since it is not known whether the upstream takes

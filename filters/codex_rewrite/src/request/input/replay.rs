@@ -1,12 +1,12 @@
 //! Items of earlier turns that are neither messages nor calls: reasoning, compactions, references.
 
+use pooler_filter::Reject;
 use pooler_filter::json::{Kind, Value};
-use pooler_filter::{Reject, Replayed};
 use sha2::{Digest, Sha256};
 
 use super::super::patch::{filled, given, read, read_open};
 use super::origin::Origin;
-use super::{Mark, Walk, bad, check_passthrough, fix_id, not_translatable};
+use super::{Mark, Walk, bad, check_passthrough, fix_id, is_made, not_translatable};
 
 impl<'a> Walk<'a> {
     /// `reasoning`: kept when the upstream knows the response that issued it. Without that response it is worth something only to the
@@ -39,7 +39,7 @@ impl<'a> Walk<'a> {
         for member in [status, created_by] {
             patch.drop(member);
         }
-        fix_id(&mut patch, id);
+        fix_id(&mut patch, item, id, None);
         self.list.keep_or_put(item, patch.finish());
         if let Some(sealed) = sealed.filter(|_| !self.continued) {
             self.list.mark_last();
@@ -85,14 +85,17 @@ impl<'a> Walk<'a> {
         if given(id).is_some_and(|id| id.kind() != Kind::String) {
             return Err(not_translatable());
         }
-        self.replayed.push(Replayed { digest: digest(&sealed), place: None });
         for member in [passthrough, kind, metadata] {
             patch.drop_null(member);
         }
         for member in [status, created_by] {
             patch.drop(member);
         }
+        // Any other id stays, null too: it is ours to repeat.
+        patch.drop(id.filter(|id| id.value.as_str().is_some_and(|text| is_made(item, &text, None))));
         self.list.keep_or_put(item, patch.finish());
+        self.list.mark_last();
+        self.marks.push(Mark::Compaction(digest(&sealed)));
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ fn open<'a, const N: usize>(
         patch.drop_null(member);
     }
     patch.drop(created_by);
-    fix_id(&mut patch, id);
+    fix_id(&mut patch, item, id, filled(given(call_id)).as_deref());
     Ok((patch, members))
 }
 

@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
         for member in [status, created_by] {
             patch.drop(member);
         }
-        fix_id(&mut patch, id);
+        fix_id(&mut patch, item, id, None);
         let leads = self.list.len() == self.leading;
         self.list.keep_or_put(item, patch.finish());
         if leads {

@@ -1,7 +1,7 @@
 //! `compaction_trigger`: the order to compact what stands before it (docs/v1.md, Compaction trigger).
 
 use pooler_filter::Reject;
-use pooler_filter::json::Value;
+use pooler_filter::json::{Kind, Value};
 
 use super::super::patch::{filled, read};
 use super::{Input, Mark, Walk, bad};
@@ -39,6 +39,12 @@ impl Input<'_> {
         self.edited = Some([before.strip_suffix(b",").unwrap_or(before), after].concat().into());
         self.found.trigger = false;
     }
+}
+
+/// Whether the last item of an input is a trigger.
+pub(in super::super) fn ends_with_trigger(input: Value<'_>) -> bool {
+    let kind = input.items().last().and_then(|last| last.get("type"));
+    input.kind() == Kind::Array && kind.is_some_and(|kind| kind.is_str("compaction_trigger"))
 }
 
 /// The refusal of a trigger that stands where none may.
