@@ -252,7 +252,8 @@ impl Gateway {
         cx: &Exchange,
         attempts: &Attempts,
     ) -> Result<Result<Committed, Reject>, Stop> {
-        let mut running = std::pin::pin!(walk.run(attempts));
+        let mut way = walk.over_http();
+        let mut running = std::pin::pin!(walk.run(&mut way, attempts));
         let mut quiet = (walk.want() == Want::Stream).then_some(self.settings.commit.silent);
         loop {
             let silence = async {

@@ -18,7 +18,7 @@ const PATH: &str = "/backend-api/codex/responses/compact";
 pub(crate) fn compact(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let mut checked = Checked::of(filter, &key, Source::responses(body))?;
+    let mut checked = Checked::of(filter, &key, Source::responses(body, None))?;
     checked.input.cut_trigger(checked.members.get(Field::Input));
     let Upstream { edits, intent, echo, lite, .. } = checked.upstream(false, body);
     projection::compact(edits).apply(body);
