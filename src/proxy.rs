@@ -14,6 +14,7 @@ pub mod route;
 mod session;
 mod upload;
 mod upstream;
+mod websocket;
 
 pub(crate) use self::path::Segments;
 pub(crate) use self::upstream::{Frozen, Replay};
@@ -154,7 +155,7 @@ impl Gateway {
         let mut outcome = Outcome::new(ended.kind, 0);
         outcome.code = ended.code;
         outcome.attempts = attempts.reports();
-        finish::finish(&self.chain, &self.metrics, down, cx, reached, outcome).await;
+        finish::finish(&self.chain, &self.metrics, (&*down).into(), cx, reached, outcome).await;
     }
 
     async fn serve(
@@ -180,6 +181,7 @@ impl Gateway {
                 reply::local(down, answer).await?;
                 Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
             }
+            Handler::Websocket => self.open_socket(down, cx).await,
             Handler::Proxy => self.proxy(found, down, cx, attempts).await,
             Handler::Upload => self.upload(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
@@ -293,6 +295,11 @@ impl Gateway {
             }
             Err(reject) => (Relay { gateway: self, down, cx }.failure(reject).await, None),
         };
+        self.settle(relayed, mark, attempts)
+    }
+
+    /// What the end of an answer says: of the request, of the attempt, and of the account.
+    fn settle(&self, relayed: Relayed, mark: Option<Mark>, attempts: &Attempts) -> Result<Ended, Stop> {
         let (result, failure, ended) = match relayed {
             Relayed::Done { kind: OutcomeKind::Succeeded, .. } => {
                 mark.iter().for_each(|mark| self.pool.health().succeeded(mark));

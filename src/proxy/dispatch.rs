@@ -151,11 +151,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Tries the candidates in order. An error is final: no candidate is left, or none would do better.
-    pub(crate) async fn run<A: Ask>(
-        &self,
-        way: &mut A,
-        attempts: &Attempts,
-    ) -> Result<Committed<A::Answer>, Reject> {
+    pub(crate) async fn run<A: Ask>(&self, way: &mut A, attempts: &Attempts) -> Result<Committed<A::Answer>, Reject> {
         let mut last = None;
         for candidate in &self.plan {
             match self.candidate(way, candidate, attempts).await {

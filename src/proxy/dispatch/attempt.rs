@@ -11,8 +11,8 @@ use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp};
 use tokio::time::{Instant, timeout};
 
-use super::{Ask, Want};
 use super::hold::{Hold, Step};
+use super::{Ask, Want};
 use crate::client::{Call, Connection, Endpoint, NetError};
 use crate::pool::Account;
 use crate::proxy::Gateway;
