@@ -23,7 +23,7 @@ use std::pin::pin;
 use http::StatusCode;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
-use pooler_filter::{Exchange, OutcomeKind, PoolView as _, Principal, Route};
+use pooler_filter::{AccountId, Exchange, OutcomeKind, PoolView as _, Principal, Route};
 use tokio::time::{Instant, sleep_until};
 
 use self::client::Writer;
@@ -43,6 +43,27 @@ struct Conversation<'a> {
     opening: Opening,
     route: Route,
     since: Instant,
+}
+
+/// What changes with its turns.
+#[derive(Debug, Default)]
+struct Upstream {
+    /// The line to an account, while there is one.
+    line: Option<Line>,
+    /// The account that answered last: without a line, the next turn goes there first too.
+    home: Option<AccountId>,
+}
+
+impl Upstream {
+    fn hang_up(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.hang_up();
+        }
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.line.as_ref().map(Line::account).or(self.home)
+    }
 }
 
 /// What follows a message of the client.
@@ -74,18 +95,16 @@ impl Gateway {
         let Some(socket) = client::take_over(session, self.settings.limits.max_body).await else { return };
         let (writer, mut reader) = Writer::split(socket, self.settings.gateway.write_timeout);
         let inbox = Inbox::new();
-        let mut line = None;
+        let mut upstream = Upstream::default();
         let ending = {
             let ear = Ear { gateway: self, inbox: &inbox, writer: &writer, route: found.route.name };
             let listening = pin!(ear.listen(&mut reader));
             let since = Instant::now();
             let talk = Conversation { gateway: self, writer: &writer, opening, route: found.route, since };
-            talk.run(&inbox, &mut line, listening, &mut stopping).await
+            talk.run(&inbox, &mut upstream, listening, &mut stopping).await
         };
         tracing::debug!(route = found.route.name, ending = ending.as_str(), "a websocket ends");
-        if let Some(line) = line.take() {
-            line.hang_up();
-        }
+        upstream.hang_up();
         writer.farewell(reader, ending).await;
     }
 }
@@ -94,7 +113,7 @@ impl Conversation<'_> {
     async fn run<L>(
         &self,
         inbox: &Inbox<Item>,
-        line: &mut Option<Line>,
+        upstream: &mut Upstream,
         mut listening: std::pin::Pin<&mut L>,
         stopping: &mut ShutdownWatch,
     ) -> Ending
@@ -105,7 +124,7 @@ impl Conversation<'_> {
             let idle = Instant::now() + self.gateway.settings.websocket.idle_timeout;
             let item = loop {
                 let watching = async {
-                    match line.as_mut() {
+                    match upstream.line.as_mut() {
                         Some(line) => line.watch().await,
                         None => std::future::pending().await,
                     }
@@ -120,9 +139,9 @@ impl Conversation<'_> {
                     () = sleep_until(idle) => return Ending::Idle,
                 }
                 // The upstream has hung up; what it gave cannot be continued any more.
-                line.take().into_iter().for_each(Line::hang_up);
+                upstream.hang_up();
             };
-            if let After::Close(ending) = self.serve(item, line, listening.as_mut()).await {
+            if let After::Close(ending) = self.serve(item, upstream, listening.as_mut()).await {
                 return ending;
             }
         }

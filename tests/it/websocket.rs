@@ -256,7 +256,7 @@ async fn a_key_that_is_switched_off_ends_the_socket_after_the_turn_that_runs() {
     socket.send(&create("Say hello")).await;
     assert_eq!(socket.event().await["type"], "response.created");
     socket.send(&create("Waits")).await;
-    gateway.execute(Command::KeyRevoke { key: key.clone() }).await;
+    gateway.execute(Command::KeyRevoke { key: "other".into() }).await;
     assert_eq!(socket.rest().await.last().unwrap()["type"], "response.completed");
     assert_eq!(socket.hear().await, Heard::Closed(1008, "api key is no longer active".into()));
     assert_eq!(upstream.turns().len(), 1, "what waited is dropped");

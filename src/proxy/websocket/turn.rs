@@ -10,12 +10,11 @@ use pooler_filter::{
 
 use super::dial::OverLine;
 use super::ending::Ending;
-use super::line::Line;
 use super::listen::Item;
 use super::order::{self, Asks, Create, Order};
 use super::relay::Relay;
 use super::speaker::Speaker;
-use super::{After, Conversation};
+use super::{After, Conversation, Upstream};
 use crate::proxy::dispatch::{Attempts, Committed, Walk};
 use crate::proxy::route::Class;
 use crate::proxy::{Ended, Stop, body, finish, reply};
@@ -39,7 +38,7 @@ struct Progress {
 
 impl Conversation<'_> {
     /// Serves one message of the client. `listening` goes on meanwhile: when it ends, the client is gone.
-    pub(super) async fn serve<L>(&self, item: Item, line: &mut Option<Line>, listening: Pin<&mut L>) -> After
+    pub(super) async fn serve<L>(&self, item: Item, upstream: &mut Upstream, listening: Pin<&mut L>) -> After
     where
         L: Future<Output = Ending>,
     {
@@ -47,7 +46,7 @@ impl Conversation<'_> {
         let Order { stream_id, asks } = Order::of(body::index(text).await);
         let mut speaker = Speaker::new(self.writer, stream_id, arrived);
         let asks = match asks {
-            Ok(Asks::Processed(text)) => return self.processed(text, line, &mut speaker).await,
+            Ok(Asks::Processed(text)) => return self.processed(text, upstream, &mut speaker).await,
             Ok(Asks::Create(create)) => Ok(create),
             Err(reject) => Err(reject),
         };
@@ -58,7 +57,7 @@ impl Conversation<'_> {
         let old = begun.old;
         let (ended, gone) = tokio::select! {
             biased;
-            ended = self.turn(begun, &mut cx, &mut progress, &mut speaker, line) => (ended, None),
+            ended = self.turn(begun, &mut cx, &mut progress, &mut speaker, upstream) => (ended, None),
             ending = listening => (Err(Stop::Gone), Some(ending)),
         };
         let refused_key = !progress.admitted && matches!(&ended, Err(Stop::Refused(reject)) if closes(reject));
@@ -79,8 +78,8 @@ impl Conversation<'_> {
     }
 
     /// Passes a message on that asks for nothing; only a failure is answered.
-    async fn processed(&self, text: Bytes, line: &mut Option<Line>, speaker: &mut Speaker<'_>) -> After {
-        let sent = match line.as_mut() {
+    async fn processed(&self, text: Bytes, upstream: &mut Upstream, speaker: &mut Speaker<'_>) -> After {
+        let sent = match upstream.line.as_mut() {
             Some(line) => line.send(text).await.is_ok(),
             None => false,
         };
@@ -133,11 +132,11 @@ impl Conversation<'_> {
         cx: &mut Exchange,
         progress: &mut Progress,
         speaker: &mut Speaker<'_>,
-        line: &mut Option<Line>,
+        upstream: &mut Upstream,
     ) -> Result<Ended, Stop> {
         let gateway = self.gateway;
         let previous = begun.asks.as_ref().ok().and_then(|create| create.body.get_str("previous_response_id"));
-        let continues = previous.is_some_and(|id| line.as_ref().is_some_and(|line| line.gave(&id)));
+        let continues = previous.is_some_and(|id| upstream.line.as_ref().is_some_and(|line| line.gave(&id)));
         cx.put(self.route)?;
         cx.put(Turn { continues })?;
         if let Flow::Reply(_) = gateway.chain.request_headers(cx, &mut progress.reached).await? {
@@ -152,14 +151,15 @@ impl Conversation<'_> {
         let _place = gateway.bulkheads.of(Class::Turn, true).enter().await?;
         let request = self.prepare(create, continues, cx).await?;
         let mut walk = Walk::new(gateway, request, cx)?;
-        walk.stay(line.as_ref().map(Line::account))?;
-        let mut way = OverLine { gateway, tried: walk.over_http(), line: &mut *line, continues };
+        walk.stay(upstream.account())?;
+        let mut way = OverLine { gateway, tried: walk.over_http(), line: &mut upstream.line, continues };
         let won = walk.run(&mut way, &progress.attempts).await;
         drop(walk);
         drop(room);
         let Committed { served, answer, mark } = won?;
+        upstream.home = Some(served.account);
         cx.put(served)?;
-        let relayed = Relay { gateway, speaker, cx }.answer(answer, line).await;
+        let relayed = Relay { gateway, speaker, cx }.answer(answer, &mut upstream.line).await;
         gateway.settle(relayed, Some(mark), &progress.attempts)
     }
 
