@@ -175,7 +175,7 @@ impl Gateway {
             Handler::Local => {
                 let _place = match found.class {
                     Class::Files => Some(self.bulkheads.of(found.class, false).enter().await?),
-                    Class::Model | Class::Compact | Class::Audio => None,
+                    Class::Model | Class::Turn | Class::Compact | Class::Audio => None,
                 };
                 let answer = self.endpoints.answer(cx).await?;
                 reply::local(down, answer).await?;

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod hold;
+mod stay;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use pooler_filter::codex::{Failure, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId,
-    PoolView as _, Principal, Reason, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
+    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
 };
 
 pub(crate) use self::attempt::{Answer, Lost, Source, Tried};
@@ -133,17 +134,10 @@ impl<'a> Walk<'a> {
         Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks }
     }
 
-    /// Stays with the account that a websocket is connected to: a turn that continues what was given there can go nowhere else, and any
-    /// other goes there first, unless the account failed lately.
+    /// Stays with the account that a websocket is connected to, as far as the plan has it.
     pub(crate) fn stay(&mut self, connected: Option<AccountId>) -> Result<(), Reject> {
-        let at = connected.and_then(|account| self.plan.iter().position(|candidate| candidate.account == account));
-        match at {
-            Some(at) if self.continues() => self.plan = vec![self.plan.swap_remove(at)],
-            None if self.continues() => return Err(Reject::previous_response_not_found()),
-            Some(at) if self.plan[at].reason != Reason::Demoted => self.plan[..=at].rotate_right(1),
-            Some(_) | None => {}
-        }
-        Ok(())
+        let continues = self.continues();
+        stay::stay(&mut self.plan, connected, continues)
     }
 
     fn continues(&self) -> bool {

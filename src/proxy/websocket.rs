@@ -4,6 +4,7 @@
 //! out one by one (`turn`). A turn goes over the line to an account (`line`), which is dialled when one needs it (`dial`) and watched in
 //! between. What outlives a turn stands here: the head of the handshake with its credential, the line, the age.
 
+mod arrival;
 mod client;
 mod counted;
 mod dial;
@@ -16,6 +17,7 @@ mod listen;
 mod order;
 mod relay;
 mod speaker;
+mod toll;
 mod turn;
 
 use std::pin::pin;
@@ -92,12 +94,13 @@ impl Gateway {
     pub(super) async fn converse(&self, session: ServerSession, mut stopping: ShutdownWatch) {
         let opening = Opening::of(&session);
         let Ok(found) = route::find(opening.method(), opening.path()) else { return };
-        let Some(socket) = client::take_over(session, self.settings.limits.max_body).await else { return };
+        let most = self.settings.limits.max_body;
+        let Some((socket, purse)) = client::take_over(session, most, self.budget.open()).await else { return };
         let (writer, mut reader) = Writer::split(socket, self.settings.gateway.write_timeout);
         let inbox = Inbox::new();
         let mut upstream = Upstream::default();
         let ending = {
-            let ear = Ear { gateway: self, inbox: &inbox, writer: &writer, route: found.route.name };
+            let ear = Ear { gateway: self, inbox: &inbox, writer: &writer, purse: &purse, route: found.route.name };
             let listening = pin!(ear.listen(&mut reader));
             let since = Instant::now();
             let talk = Conversation { gateway: self, writer: &writer, opening, route: found.route, since };

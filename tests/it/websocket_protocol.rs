@@ -272,3 +272,37 @@ async fn five_hundred_sockets_with_churn_lose_nothing() {
     let counted = r#"codex_pooler_requests_total{outcome="succeeded",route="GET /v1/responses",status="200"} 2000"#;
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+#[tokio::test]
+async fn messages_that_arrive_share_the_memory_of_all_bodies() {
+    const BODY: usize = 512 * 1024;
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::builder()
+        .origin(&upstream.origin())
+        .settings(|settings| {
+            settings.limits.max_body = BODY;
+            settings.limits.max_compressed = BODY;
+            settings.limits.body_memory = BODY;
+            settings.limits.body_memory_wait = Duration::from_millis(200);
+        })
+        .start()
+        .await;
+    let text = create("x".repeat(400 * 1024)).to_string().into_bytes();
+    let large = frame(TEXT, &text);
+    // Most of a message holds most of the memory; the answer to the ping says that it was read.
+    let mut slow = Raw::upgrade(&gateway.client).await;
+    let (most, rest) = text.split_at(300 * 1024);
+    slow.send(&frame(0x01, most)).await;
+    slow.send(&frame(PING, b"")).await;
+    assert_eq!(slow.frame().await, Some((0x0a, Vec::new())));
+    let mut second = Raw::upgrade(&gateway.client).await;
+    second.send(&large).await;
+    assert_eq!(second.close_code().await, Some(1013));
+    let mut small = Socket::open(&gateway.client).await;
+    small.succeed(&create("Say hello")).await;
+    slow.send(&frame(0x80, rest)).await;
+    assert!(completed(&slow.rest().await), "what was taken before is kept");
+    let mut third = Raw::upgrade(&gateway.client).await;
+    third.send(&large).await;
+    assert!(completed(&third.rest().await), "and comes back");
+}

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::chain::{Chain, Link, Observer};
 use crate::{
-    BuildError, Contract, Filter, FilterContext, FilterFactory, HookSlots, Ports, RawConfig, Route, Served, Slot,
-    Turn,
+    BuildError, Contract, Filter, FilterContext, FilterFactory, HookSlots, Ports, RawConfig, Route, Served, Slot, Turn,
 };
 
 type Build = fn(&RawConfig<'_>, &FilterContext<'_>) -> Result<Arc<dyn Filter>, BuildError>;

@@ -63,7 +63,8 @@ const PATH: &str = "/backend-api/codex/responses";
 pub(crate) fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let mut upstream = Checked::of(filter, &key, Source::responses(body, cx.get()))?.upstream(filter.forward_metadata, body);
+    let mut upstream =
+        Checked::of(filter, &key, Source::responses(body, cx.get()))?.upstream(filter.forward_metadata, body);
     mem::take(&mut upstream.edits).apply(body);
     upstream.write(PATH, filter, request, cx)
 }

@@ -18,6 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::counted::{Counted, Moved};
 use super::ending::Ending;
+use super::toll::{Purse, Toll};
+use crate::proxy::budget::Room;
 use crate::proxy::downstream::Gone;
 
 /// Read buffer of each end: memory of idle sockets is mostly this.
@@ -42,14 +44,18 @@ pub(super) fn config(most: usize) -> WebSocketConfig {
 
 /// Takes the connection over after our 101. What the client sent behind its handshake was read by Pingora already, and is not lost: the first
 /// read gives it, and one that would have to wait has taken nothing. None for another protocol than HTTP/1.
-pub(super) async fn take_over(session: ServerSession, most: usize) -> Option<Socket> {
+pub(super) async fn take_over(session: ServerSession, most: usize, room: Room) -> Option<(Socket, Purse)> {
     let ServerSession::H1(mut session) = session else { return None };
     let early = match tokio::task::unconstrained(session.read_body_bytes()).now_or_never() {
         Some(Ok(Some(bytes))) => bytes.into(),
         Some(Ok(None) | Err(_)) | None => Vec::new(),
     };
-    let stream = Counted::new(session.into_inner());
-    Some(WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config(most))).await)
+    let mut toll = Toll::new(room);
+    toll.note(&early);
+    let purse = toll.purse();
+    let stream = Counted::tolled(session.into_inner(), toll);
+    let socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config(most))).await;
+    Some((socket, purse))
 }
 
 /// Writes to the client: the answers of turns, and between them what does not wait for its turn.

@@ -4,12 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
+use super::toll::Toll;
 use crate::proxy::downstream::Gone;
 
 /// How many bytes went each way.
@@ -44,11 +45,17 @@ impl Moved {
 pub(super) struct Counted<S> {
     inner: S,
     moved: Arc<Moved>,
+    toll: Option<Toll>,
 }
 
 impl<S> Counted<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, moved: Arc::default() }
+        Self { inner, moved: Arc::default(), toll: None }
+    }
+
+    /// The same, where what comes is paid for with memory.
+    pub(super) fn tolled(inner: S, toll: Toll) -> Self {
+        Self { inner, moved: Arc::default(), toll: Some(toll) }
     }
 
     /// The counts, which go on.
@@ -59,8 +66,14 @@ impl<S> Counted<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(toll) = &mut self.toll {
+            ready!(toll.poll_paid(cx))?;
+        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Some(toll) = &mut self.toll {
+            toll.note(&buf.filled()[before..]);
+        }
         self.moved.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
         polled
     }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pooler_filter::codex::Verdict;
 use pooler_filter::form::Chunks;
@@ -95,11 +96,11 @@ impl OverLine<'_> {
     }
 
     /// Opens a line. The account's credential is in the headers of the call.
-    async fn dial(&self, account: &Account, call: &Call) -> Result<Line, Lost> {
+    async fn dial(&mut self, account: &Account, call: &Call) -> Result<Line, Lost> {
         let settings = &self.gateway.settings;
         let limit = settings.upstream.connect_timeout;
         let key = STANDARD.encode(uuid::Uuid::new_v4().as_bytes());
-        let call = handshake(call, &key)?;
+        let Ok(call) = handshake(call, &key) else { return Err(Lost::invalid("a key that is no header")) };
         let mut connection = self.gateway.client.connect_apart(&account.endpoint).await.map_err(|e| Lost::net(&e))?;
         let status = match timeout(limit, connection.call(&call)).await {
             Ok(answered) => answered.map_err(|e| Lost::net(&e))?,
@@ -174,12 +175,12 @@ fn forgotten(lost: Lost) -> Lost {
 }
 
 /// The handshake: what says who asks, and nothing of what is asked.
-fn handshake(call: &Call, key: &str) -> Result<Call, Lost> {
+fn handshake(call: &Call, key: &str) -> Result<Call, InvalidHeaderValue> {
     let mut headers = call.headers.clone();
     for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::ACCEPT] {
         headers.remove(name);
     }
-    let key = HeaderValue::from_str(key).map_err(|error| Lost::invalid(error.to_string()))?;
+    let key = HeaderValue::from_str(key)?;
     headers.extend(HeaderMap::from_iter([
         (header::CONNECTION, HeaderValue::from_static("Upgrade")),
         (header::UPGRADE, HeaderValue::from_static("websocket")),

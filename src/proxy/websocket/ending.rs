@@ -1,8 +1,11 @@
 //! Why a websocket of a client ends, and what its client is told of it (docs/websocket.md, Close codes).
 
 use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::toll::NoRoom;
 
 /// Why a websocket ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(super) enum Ending {
     NotText,
     /// A frame or message over its cap.
     TooLarge,
+    /// A message that arrives finds no memory.
+    NoRoom,
     /// Frames that break the protocol.
     Protocol,
     /// No turn and no message for too long.
@@ -33,9 +38,8 @@ impl Ending {
         match error {
             Error::Capacity(_) => Self::TooLarge,
             Error::Utf8(_) => Self::NotText,
-            Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-                Self::Left
-            }
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Left,
+            Error::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<NoRoom>()) => Self::NoRoom,
             Error::Protocol(_) | Error::AttackAttempt => Self::Protocol,
             Error::ConnectionClosed
             | Error::AlreadyClosed
@@ -55,6 +59,7 @@ impl Ending {
             Self::Binary => (CloseCode::Unsupported, "binary frames are not supported"),
             Self::NotText => (CloseCode::Invalid, ""),
             Self::TooLarge => (CloseCode::Size, ""),
+            Self::NoRoom => (CloseCode::Again, ""),
             Self::Protocol | Self::Idle => (CloseCode::Protocol, ""),
             Self::Old => (CloseCode::Normal, ""),
             Self::KeyLost => (CloseCode::Policy, "api key is no longer active"),
@@ -70,6 +75,7 @@ impl Ending {
             Self::Binary => "binary",
             Self::NotText => "not_text",
             Self::TooLarge => "too_large",
+            Self::NoRoom => "no_room",
             Self::Protocol => "protocol",
             Self::Idle => "idle",
             Self::Old => "old",
@@ -81,7 +87,7 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
-    use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+    use tokio_tungstenite::tungstenite::error::CapacityError;
 
     use super::*;
 
@@ -92,6 +98,7 @@ mod tests {
         assert_eq!(code(Ending::Binary), Some((1003, "binary frames are not supported".into())));
         assert_eq!(code(Ending::NotText), Some((1007, String::new())));
         assert_eq!(code(Ending::TooLarge), Some((1009, String::new())));
+        assert_eq!(code(Ending::NoRoom), Some((1013, String::new())));
         assert_eq!(code(Ending::Protocol), Some((1002, String::new())));
         assert_eq!(code(Ending::Idle), Some((1002, String::new())));
         assert_eq!(code(Ending::Old), Some((1000, String::new())));
@@ -106,6 +113,7 @@ mod tests {
         assert_eq!(Ending::of(&Error::Utf8(String::new())), Ending::NotText);
         assert_eq!(Ending::of(&Error::Protocol(ProtocolError::UnmaskedFrameFromClient)), Ending::Protocol);
         assert_eq!(Ending::of(&Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)), Ending::Left);
+        assert_eq!(Ending::of(&Error::Io(std::io::Error::other(NoRoom))), Ending::NoRoom);
         assert_eq!(Ending::of(&Error::Io(std::io::ErrorKind::ConnectionReset.into())), Ending::Left);
     }
 }

@@ -12,6 +12,7 @@ use super::ending::Ending;
 use super::event;
 use super::inbox::Inbox;
 use super::order::{self, Order};
+use super::toll::Purse;
 use crate::proxy::Gateway;
 use crate::proxy::body;
 use crate::proxy::budget::Room;
@@ -32,6 +33,7 @@ pub(super) struct Ear<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) inbox: &'a Inbox<Item>,
     pub(super) writer: &'a Writer,
+    pub(super) purse: &'a Purse,
     pub(super) route: &'static str,
 }
 
@@ -78,7 +80,7 @@ impl Ear<'_> {
     async fn hear(self, text: Utf8Bytes) -> Result<(), crate::proxy::downstream::Gone> {
         let (arrived, received_at) = (Instant::now(), self.gateway.clock.now());
         let text = Bytes::from(text);
-        let mut room = self.gateway.budget.open();
+        let mut room = self.purse.take(self.gateway.budget.open());
         let room = room.grow_to(text.len()).await.map(|()| room);
         match self.inbox.put(Item { text, room, arrived, received_at }) {
             Ok(()) => Ok(()),

@@ -185,7 +185,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
                     .status(status)
                     .header("content-type", "application/json")
                     .header("content-length", text.len());
-                Err(refusal.body(Some(text)).map_or_else(|_| ErrorResponse::new(None), |refusal| refusal))
+                Err(refusal.body(Some(text)).unwrap_or_else(|_| ErrorResponse::new(None)))
             }
         }
     };

@@ -62,7 +62,10 @@ impl Checked<'_> {
             edits = trigger::bridge(edits, streamed);
             if self.socket {
                 // What the turn continues is part of what is to be compacted.
-                edits.set(Field::PreviousResponseId, self.members.get(Field::PreviousResponseId).map(|id| id.raw_bytes()));
+                edits.set(
+                    Field::PreviousResponseId,
+                    self.members.get(Field::PreviousResponseId).map(|id| id.raw_bytes()),
+                );
             }
             expects = if streamed { Expects::Response } else { Expects::Json };
             intent.one_account = true;

@@ -58,7 +58,12 @@ impl<'a> Source<'a> {
             Some(input) => Conversation::Input(Some(input)),
             None => Conversation::Messages(chat.messages),
         };
-        Self { members: Members::of(head), conversation, refused: Refused::default(), continuation: Continuation::ToolOutput }
+        Self {
+            members: Members::of(head),
+            conversation,
+            refused: Refused::default(),
+            continuation: Continuation::ToolOutput,
+        }
     }
 }
 
