@@ -7,12 +7,14 @@ mod stay;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId,
-    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
+    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Code, Exchange, Intent, KeyId, Operation, Plan,
+    PoolId, PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
+    Verbatim,
 };
 
 pub(crate) use self::attempt::{Answer, Lost, Source, Tried};
@@ -64,7 +66,7 @@ struct Token {
 
 /// An answer that is committed to the client, and who gave it.
 #[derive(Debug)]
-pub(crate) struct Committed<T = Answer> {
+pub(crate) struct Committed<T = (Answer, HeaderMap)> {
     pub(crate) served: Served,
     pub(crate) answer: T,
     pub(crate) mark: Mark,
@@ -79,6 +81,9 @@ pub(crate) struct Walk<'a> {
     key: KeyId,
     model: Box<str>,
     want: Want,
+    /// The client speaks as Codex CLI does, and gets what the upstream says about the request as it came.
+    native: bool,
+    compact: bool,
     input_file: bool,
     context_window: Option<u64>,
     blocks: BlockLimits,
@@ -93,6 +98,7 @@ impl<'a> Walk<'a> {
         let intent = cx.require::<Intent>()?;
         let want = if intent.stream { Want::Stream } else { Want::Whole };
         let principal = cx.require::<Principal>()?;
+        let route = *cx.require::<Route>()?;
         Ok(Self {
             gateway,
             plan: cx.require::<Plan>()?.0.clone(),
@@ -100,12 +106,19 @@ impl<'a> Walk<'a> {
             key: principal.0.id.clone(),
             model: intent.model.as_str().into(),
             want,
+            native: route.is_native(),
+            compact: route.operation == Operation::Compact,
             input_file: intent.input_file,
             context_window: intent.context_window,
-            blocks: gateway.block_limits(cx.require::<Route>()?.operation, want),
+            blocks: gateway.block_limits(route.operation, want),
             turn: cx.get::<Turn>().copied(),
             request: Frozen::new(request, cx),
         })
+    }
+
+    /// Goes to this account alone.
+    pub(crate) fn only(&mut self, candidate: Candidate) {
+        self.plan = vec![candidate];
     }
 
     /// The same walk with another request, to this account alone.
@@ -117,6 +130,8 @@ impl<'a> Walk<'a> {
             key: self.key.clone(),
             model: self.model.clone(),
             want: self.want,
+            native: self.native,
+            compact: self.compact,
             input_file: self.input_file,
             context_window: self.context_window,
             blocks: self.blocks,
@@ -125,13 +140,21 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(crate) const fn want(&self) -> Want {
-        self.want
+    /// Whether a client that waits for too long gets the status of a stream before there is one. A native client does not: what came of
+    /// the request has to be told by its status, as the stream is the upstream's own (docs/native.md, Streams).
+    pub(crate) fn commits_silence(&self) -> bool {
+        self.want == Want::Stream && !self.native
     }
 
     /// How this request is asked over HTTP.
     pub(crate) const fn over_http(&self) -> Tried<'a> {
-        Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks }
+        Tried {
+            gateway: self.gateway,
+            want: self.want,
+            native: self.native,
+            expects: self.request.expects(),
+            blocks: self.blocks,
+        }
     }
 
     /// Stays with the account that a websocket is connected to, as far as the plan has it.
@@ -276,15 +299,31 @@ impl<'a> Walk<'a> {
     }
 
     fn reject(&self, lost: Lost) -> Reject {
-        let reject = match (lost.reject, lost.failure) {
+        let mut reject = match (lost.reject, lost.failure) {
             (Some(reject), _) => reject,
+            (None, Some(failure)) if self.native => self.told(failure, lost.told),
             (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
         };
+        if self.compact && reject.code_str() == "upstream_request_failed" {
+            reject.message = "upstream compact request failed".into();
+        }
         match lost.why {
             Some(why) if reject.source.is_none() => reject.because(why),
             Some(_) | None => reject,
         }
+    }
+
+    /// For a native client: what the upstream says about the request, as it came; all else is told as to anybody.
+    fn told(&self, failure: Failure, told: Option<Verbatim>) -> Reject {
+        let status = failure.status.filter(|_| failure.is_about_request());
+        let (Some(status), Some(told)) = (status, told) else {
+            return failure.public_reject(self.input_file, self.context_window);
+        };
+        let code = failure.code.unwrap_or(Code::new("upstream_error"));
+        let mut reject = Reject::with_code(RejectKind::Upstream(status), code, "The upstream refuses the request.");
+        reject.verbatim = Some(Box::new(told));
+        reject
     }
 
     fn public(&self, mut failure: Failure) -> Reject {
