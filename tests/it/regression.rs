@@ -1,5 +1,7 @@
 //! Bugs that were fixed, each with the request that showed it.
 
+use std::time::Duration;
+
 use codex_pooler::simulator::{Fault, FaultSpec, ScriptStep, Who};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -350,4 +352,20 @@ async fn a_gateway_goes_on_when_nobody_reads_what_it_says() {
     serve.kill().unwrap();
     serve.wait().unwrap();
     assert!(list.status.success() && alive);
+}
+
+/// A file that an account took cleared what was known of its quota, although files take none: the next request went there in vain.
+#[tokio::test]
+async fn an_uploaded_file_does_not_bring_an_account_without_quota_back() {
+    let gateway = Gateway::builder().accounts(1).start().await;
+    let limit = Fault::UsageLimit { resets_in: Duration::from_secs(3600) };
+    let fault = gateway.codex.inject(FaultSpec::new(Who::All, limit).on("/backend-api/codex/responses"));
+    assert_eq!(gateway.client.ask().await.refusal(), (429, "quota_exhausted".into()));
+    let body = "--b\r\ncontent-disposition: form-data; name=purpose\r\n\r\nbatch\r\n\
+                --b\r\ncontent-disposition: form-data; name=file; filename=a\r\n\r\nx\r\n--b--";
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let answer = gateway.client.send(gateway.client.request("POST", "/v1/files", &[kind], body.as_bytes())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(gateway.client.ask().await.refusal(), (429, "quota_exhausted".into()));
+    assert_eq!(gateway.codex.fault_hits(fault), 1, "the account is not asked again before its reset");
 }
