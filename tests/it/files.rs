@@ -1,6 +1,8 @@
 //! Files: uploads and what is known of them afterwards (docs/v1.md, Files and Multipart bodies).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_pooler::config::{Admission, Settings};
@@ -289,32 +291,32 @@ async fn an_address_to_upload_to_that_leads_inside_is_refused_and_leaves_no_file
 }
 
 /// A storage that answers each upload with these bytes, and how often it was asked.
-async fn storage(answer: &'static str) -> (String, tokio::task::JoinHandle<usize>) {
+async fn storage(answer: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
-        let mut asked = 0;
-        while let Ok(Ok((mut stream, _))) = tokio::time::timeout(Duration::from_millis(500), listener.accept()).await {
-            asked += 1;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
             let mut read = [0; 4096];
             let _ = stream.read(&mut read).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-        asked
     });
-    (origin, serving)
+    (origin, asked)
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_the_file_is_known_as_failed() {
-    let (origin, serving) = storage("HTTP/1.1 307 x\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
+    let (origin, asked) = storage("HTTP/1.1 307 x\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
     let trusted = origin.parse().unwrap();
     let gateway = with(move |settings| settings.files.upload_origins.push(trusted)).await;
     upload_to(&gateway, &format!("{origin}/x"));
     let answer = send(&gateway.client, &a_file("a", "batch", b"x")).await;
     assert_eq!(refusal(&answer), (502, "upstream_file_upload_failed".to_owned(), Value::Null));
     assert_eq!(answer.error()["message"], "upstream file upload failed");
-    assert_eq!(serving.await.unwrap(), 1);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
     let list = gateway.client.get("/v1/files").await.json();
     assert_eq!((&list["data"][0]["id"], &list["data"][0]["status"]), (&json!("file_made_up"), &json!("error")));
     assert_eq!(tried(&gateway.settled(2).await[1]), [("refused", None, None)]);
