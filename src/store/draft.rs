@@ -64,11 +64,19 @@ impl<'a> Draft<'a> {
         self.step_gains.push((key.clone(), hour, gain));
     }
 
-    /// The changes of all steps that succeeded. An error: sums that are stored cannot be read.
+    /// The changes of all steps that succeeded. A sum that is damaged stays as it is, and does not keep requests from ending: their rows are
+    /// the truth. An error: the engine cannot read.
     pub(super) fn into_writes(mut self) -> Result<Writes, StoreError> {
         for ((id, hour), gain) in std::mem::take(&mut self.gains) {
             let place = key::usage(&id, hour);
-            let mut sums = self.read::<HourSums>(&place)?.unwrap_or_default();
+            let mut sums = match self.read::<HourSums>(&place) {
+                Ok(sums) => sums.unwrap_or_default(),
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(key = %id, hour, %error, "a sum of usage is damaged; requests of this hour are not counted");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             sums.0 += gain;
             self.write(place, &sums)?;
         }
