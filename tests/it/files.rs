@@ -489,3 +489,50 @@ async fn a_file_whose_client_leaves_is_never_listed() {
     assert_eq!(gateway.client.get("/v1/files").await.json()["data"], json!([]));
     assert_eq!(gateway.client.get(&format!("/v1/files/{id}")).await.refusal(), (404, "file_not_found".into()));
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_its_place_and_the_storage_at_every_step() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let trusted = origin.parse().unwrap();
+    let gateway = with(move |settings| {
+        settings.limits.admission.files = Admission { running: 1, queued: 1, wait: Duration::from_secs(60) };
+        settings.files.upload_origins.push(trusted);
+    })
+    .await;
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let request =
+        gateway.client.request("POST", "/v1/files", &[("content-type", &kind)], &a_file("a", "batch", &[7; 100_000]));
+
+    // In the middle of its body.
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request[..request.len() - 10]).await;
+    drop(wire);
+    gateway.settled(1).await;
+
+    // While the upstream makes the file.
+    let hang = vec![ScriptStep::Header("content-type".into(), "application/json".into()), ScriptStep::Hang];
+    let hang = FaultSpec::new(Who::All, Fault::Script(hang)).on(CREATE);
+    let hang = gateway.codex.inject(hang);
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request).await;
+    eventually("the upstream is asked", || async { gateway.codex.fault_hits(hang) == 1 }).await;
+    drop(wire);
+    gateway.settled(2).await;
+    gateway.codex.clear_faults();
+
+    // While its bytes are uploaded.
+    upload_to(&gateway, &format!("{origin}/x"));
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request).await;
+    let (mut storage, _) = listener.accept().await.unwrap();
+    drop(wire);
+    let mut seen = Vec::new();
+    let _ = storage.read_to_end(&mut seen).await;
+    assert!(seen.starts_with(b"PUT /x "));
+    let rows = gateway.settled(3).await;
+    let outcomes: Vec<_> = rows.iter().map(|row| (ended(row).outcome, tried(row))).collect();
+    let left = (Outcome::Cancelled, vec![("cancelled", None, None)]);
+    assert_eq!(outcomes, [left.clone(), left, (Outcome::Rejected, vec![])]);
+    upload(&gateway.client, "a", "batch").await;
+}

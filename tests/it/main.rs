@@ -22,6 +22,7 @@
 //! | `program` | the binary as a process of its own |
 //! | `refresh` | refused tokens, and the one refresher |
 //! | `regression` | bugs that were fixed |
+//! | `replay` | reasoning and files that only one account has |
 //! | `reservation` | the first byte waits for the ledger |
 //! | `responses` | the main job: create and stream |
 //! | `routes` | the table of endpoints, order of checks |
@@ -52,6 +53,7 @@ mod process;
 mod program;
 mod refresh;
 mod regression;
+mod replay;
 mod reservation;
 mod responses;
 mod routes;
