@@ -105,19 +105,37 @@ impl<'a> Draft<'a> {
 
     /// Every record of a table, by key. For tables that are small.
     pub(super) fn list<T: Stored>(&self) -> Result<Vec<T>, StoreError> {
+        self.table(T::TABLE)?.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+    }
+
+    /// The same of a table that can be made anew: what is damaged is passed over, and the log says so.
+    pub(super) fn list_readable<T: Stored>(&self) -> Result<Vec<T>, StoreError> {
+        let rows = self.table(T::TABLE)?;
+        let read = rows.iter().filter_map(|(key, bytes)| match decode(key, bytes) {
+            Ok(record) => Some(Ok(record)),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "a damaged row counts as absent");
+                None
+            }
+            Err(error) => Some(Err(error)),
+        });
+        read.collect()
+    }
+
+    fn table(&self, wanted: Table) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let mut rows = BTreeMap::new();
-        self.rows.scan(T::TABLE, key::all(), Order::Rising, &mut |key, bytes| {
+        self.rows.scan(wanted, key::all(), Order::Rising, &mut |key, bytes| {
             rows.insert(key.to_vec(), bytes.to_vec());
             Ok(ControlFlow::Continue(()))
         })?;
         for ((table, key), changed) in self.group.iter().chain(&self.step) {
             match changed {
-                _ if *table != T::TABLE => {}
+                _ if *table != wanted => {}
                 Some(bytes) => drop(rows.insert(key.clone(), bytes.clone())),
                 None => drop(rows.remove(key)),
             }
         }
-        rows.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+        Ok(rows)
     }
 
     /// The first keys of a range that are stored, are not changed in this group, and that `wanted` wants.

@@ -10,10 +10,12 @@ use pooler_filter::{AccountId, PoolId, RequestId};
 
 use super::*;
 use crate::store::codec::{HourSums, MetaNumber, Table, encode, key};
-use crate::store::conformance::fixtures::{NOW, actor, imported, pool, reserved, settled, subject};
+use crate::store::conformance::fixtures::{NOW, account, actor, imported, pool, reserved, settled, subject};
 use crate::store::durable::Durable;
-use crate::store::records::{FileRecord, FileStatus, Span};
-use crate::store::{Appended, ControlOp, ControlStore, FileStore, LedgerStore, RequestFilter, TokenStore};
+use crate::store::records::{CatalogModel, CatalogSeen, CatalogSource, FileRecord, FileStatus, Span};
+use crate::store::{
+    Appended, CatalogStore, ControlOp, ControlStore, ControlTx, FileStore, LedgerStore, RequestFilter, TokenStore,
+};
 
 fn options(directory: &tempfile::TempDir) -> SledOptions {
     SledOptions::new(directory.path().join("store"))
@@ -243,6 +245,33 @@ async fn a_damaged_row_does_not_keep_others_from_being_thrown_away() {
     for left in [2, 0] {
         assert_eq!((store.prune_files(NOW).await, store.prune_usage(NOW).await), (Ok(left), Ok(left)));
     }
+}
+
+/// What an account told of its models can be asked again, so it is not worth a start.
+#[tokio::test]
+async fn a_damaged_row_of_the_catalog_costs_that_row_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    let (team, accounts) = (pool("team"), [account("a"), account("b")]);
+    let mut tx = ControlTx::new().with(ControlOp::PutPool(team.clone()));
+    for account in &accounts {
+        tx = tx.with(ControlOp::PutAccount(account.clone()));
+    }
+    store.apply(tx, &actor()).await.unwrap();
+    for account in &accounts {
+        let models = vec![CatalogModel { slug: "m".to_owned(), ..CatalogModel::default() }];
+        store.put_source(CatalogSource { account: account.id, fetched_at: NOW, etag: None, models }).await.unwrap();
+    }
+    let seen = ["m", "n"].map(|model| CatalogSeen { pool: team.id, model: model.to_owned(), at: NOW });
+    store.see(seen.to_vec()).await.unwrap();
+    let damage = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    tamper(&store, Table::CatalogSources, &key::account(accounts[0].id), damage);
+    tamper(&store, Table::CatalogSeen, &key::seen(team.id, "m"), damage);
+    let rows = store.load_catalog().await.unwrap();
+    assert_eq!(rows.sources.iter().map(|source| source.account).collect::<Vec<_>>(), [accounts[1].id]);
+    assert_eq!(rows.seen, seen[1..]);
+    store.see(seen.to_vec()).await.unwrap();
+    assert_eq!(store.load_catalog().await.unwrap().seen, seen, "it is written anew");
 }
 
 /// A store whose disk refuses at the given sync; the reports of its end.
