@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codex_pooler::config::Admission;
-use codex_pooler::simulator::{Fault, FaultSpec, ScriptStep, Simulator, Who};
+use codex_pooler::simulator::{Fault, FaultSpec, Simulator, Who};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -27,8 +27,7 @@ pub(crate) fn admission(running: usize, queued: usize, wait: Duration) -> Admiss
 
 /// The next request gets no answer until its client leaves.
 pub(crate) fn hang_once(codex: &Simulator) {
-    let steps = vec![ScriptStep::Status(200), ScriptStep::Hang];
-    codex.inject(FaultSpec::new(Who::All, Fault::Script(steps)).times(1));
+    codex.inject(FaultSpec::new(Who::All, Fault::SlowFirstByte(Duration::from_secs(60))).times(1));
 }
 
 /// A request that hangs at the upstream until the connection is dropped.

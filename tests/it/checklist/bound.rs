@@ -103,7 +103,8 @@ async fn line_36_no_other_account_is_asked_to_compact_but_a_refused_token_is_ref
         let seen = gateway.codex.requests();
         let paths: Vec<&str> = seen.iter().map(|request| request.path.as_str()).collect();
         assert_eq!(paths, [fault_path, "/oauth/token", fault_path]);
-        assert_eq!(seen[0].account, seen[2].account);
+        let of = |at: usize| seen[at].headers["chatgpt-account-id"].as_str();
+        assert_eq!(of(0), of(2));
         let rows = gateway.settled(6).await;
         let unauthorized = ("unauthorized", Some(401), None);
         assert_eq!(tried(&rows[0]), [unauthorized, ("served", None, None)]);
