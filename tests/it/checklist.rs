@@ -29,7 +29,7 @@ async fn one() -> Gateway {
 }
 
 /// A plain request with these members besides, or instead.
-fn ask(members: Value) -> Value {
+pub(crate) fn ask(members: Value) -> Value {
     with(json!({"model": "gpt-5.5", "input": "Say hello"}), members)
 }
 
@@ -49,7 +49,7 @@ async fn chat(client: &Client, body: &Value) -> Answer {
 }
 
 /// What `POST /backend-api/codex/responses` was asked for, in order.
-fn turns(gateway: &Gateway) -> Vec<Recorded> {
+pub(crate) fn turns(gateway: &Gateway) -> Vec<Recorded> {
     let turn = |r: &Recorded| r.method == "POST" && r.path == "/backend-api/codex/responses";
     gateway.codex.requests().into_iter().filter(turn).collect()
 }
@@ -122,7 +122,7 @@ fn wire(events: &[Value]) -> String {
 }
 
 /// `response.created`, `response.completed` and what is between them, of a response with this output.
-fn told_by(output: &Value, between: &[Value]) -> Vec<Value> {
+pub(crate) fn told_by(output: &Value, between: &[Value]) -> Vec<Value> {
     let response = |status: &str, output: &Value| {
         json!({"id": "resp_up", "object": "response", "created_at": 1_795_000_000, "status": status, "model": "gpt-5.5-up",
             "output": output, "usage": {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}})

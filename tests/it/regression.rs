@@ -115,7 +115,7 @@ async fn an_error_body_that_stalls_does_not_hold_up_the_next_account() {
     assert!(gateway.codex.wait_in_flight(0, PATIENCE).await, "the connection stays open");
 }
 
-/// Compactions and pictures: what belongs to one account, and what a body takes in memory.
+/// Compactions, thoughts and pictures: what belongs to one account, and what a body takes in memory.
 mod media {
     use std::time::Duration;
 
@@ -124,6 +124,8 @@ mod media {
     use serde_json::{Value, json};
 
     use crate::bodies::Wire;
+    use crate::checklist::{ask, told_by, turns};
+    use crate::failover::assert_success;
     use crate::files::{BOUNDARY, form};
     use crate::limits::{admission, assert_overloaded, hang_once};
     use crate::support::{Gateway, PATIENCE};
@@ -157,6 +159,44 @@ mod media {
         let error = &lost.json()["error"];
         assert_eq!((lost.status, &error["code"]), (503, &json!("pinned_continuation_unavailable")));
         assert_eq!(error["recovery_kind"], "restart_with_full_context");
+    }
+
+    /// Labels are optional, and only labelled events were read: the next turn lost its account, and with it its thoughts.
+    #[tokio::test]
+    async fn a_stream_without_labels_teaches_the_gateway_as_much() {
+        for label in ["", "event:\n", "event:   response.x\n"] {
+            let gateway = Gateway::start().await;
+            let thought = json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": format!("gAAAA{}", label.len())});
+            let call = json!({"id": "fc_1", "type": "function_call", "status": "completed", "name": "look", "call_id": "call_1", "arguments": "{}"});
+            let done = json!({"type": "response.output_item.done", "output_index": 0, "item": thought});
+            let events = told_by(
+                &json!([]),
+                &[done, json!({"type": "response.output_item.done", "output_index": 1, "item": call})],
+            );
+            let block = |event: &Value| {
+                let label = label.replace("response.x", event["type"].as_str().unwrap());
+                format!("{label}data: {event}\n\n")
+            };
+            gateway
+                .codex
+                .inject(FaultSpec::new(Who::All, Fault::sse(events.iter().map(block).collect::<String>())).times(1));
+            let first = gateway.client.stream().await;
+            assert_success(&first, true);
+            let settled = gateway.settled(1).await.remove(0).settled.unwrap();
+            assert!(format!("{:?}", settled.usage).contains("11"), "{:?}", settled.usage);
+            let by = turns(&gateway)[0].account.clone();
+            let output = json!({"type": "function_call_output", "call_id": "call_1", "output": "x"});
+            let replayed = ask(json!({"input": [{"role": "user", "content": "x"}, thought, call, output]}));
+            let continued = ask(json!({"previous_response_id": "resp_up", "input": [output]}));
+            // What was made up is refused by the upstream: what counts is who was asked first, and for what.
+            for (body, items) in [(replayed, 4), (continued, 1)] {
+                gateway.codex.forget_requests();
+                gateway.client.create(body).await;
+                let first = turns(&gateway).remove(0);
+                let sent = first.body.unwrap()["input"].as_array().unwrap().len();
+                assert_eq!((first.account.as_ref(), sent), (by.as_ref(), items), "{label:?}");
+            }
+        }
     }
 
     /// What is no JSON never reached the stage that has the words for it.

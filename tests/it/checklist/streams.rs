@@ -266,3 +266,35 @@ fn without_times(text: &str) -> String {
     }
     out + rest
 }
+
+/// What takes long is told in the stream of its own form, the failure too.
+#[tokio::test]
+async fn after_a_silent_commit_every_form_of_a_stream_goes_on_in_its_own_words() {
+    let settings = |settings: &mut Settings| settings.commit.silent = Duration::from_millis(30);
+    let gateway = Gateway::builder().accounts(1).settings(settings).start().await;
+    let compaction = json!([{"role": "user", "content": "hi"}, {"type": "compaction_trigger"}]);
+    let asked = [
+        ("/v1/responses", ask(json!({"stream": true}))),
+        ("/v1/responses", ask(json!({"stream": true, "input": compaction}))),
+        ("/v1/chat/completions", say(json!({"stream": true}))),
+    ];
+    let slow = || Fault::SlowFirstByte(Duration::from_millis(150));
+    gateway.codex.fault(Who::All, slow());
+    for (path, body) in &asked {
+        let answer = gateway.client.post(path, body).await;
+        assert!(answer.status == 200 && answer.text().starts_with(": "), "{}", answer.text());
+        assert_eq!(answer.text().ends_with("data: [DONE]\n\n"), *body != asked[0].1, "{}", answer.text());
+        assert!(!answer.text().contains("error\":{"), "{}", answer.text());
+    }
+    gateway.codex.fault(Who::All, super::status(500, "boom"));
+    for (path, body) in &asked {
+        let answer = gateway.client.post(path, body).await;
+        let text = answer.text();
+        assert!(answer.status == 200 && text.starts_with(": ") && !text.contains("[DONE]"), "{text}");
+        let last = text.trim_end().rsplit("\n\n").next().unwrap();
+        let data: Value = serde_json::from_str(last.split_once("data: ").unwrap().1).unwrap();
+        let told = (&data["error"]["code"], &data["error"]["type"], &data["error"]["param"]);
+        assert_eq!(told, (&json!("boom"), &json!("server_error"), &Value::Null), "{text}");
+        assert_eq!(last.starts_with("event: response.failed\n"), path.ends_with("/responses"), "{text}");
+    }
+}
