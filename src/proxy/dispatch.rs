@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use pooler_filter::codex::{Failure, Verdict, sentence};
+use pooler_filter::codex::{Failure, NoCompaction, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _,
-    Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest,
+    AccountId, AttemptReport, AttemptResult, Candidate, Exchange, Expects, Intent, KeyId, Operation, Plan, PoolId,
+    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest,
 };
 
 pub(crate) use self::attempt::{Answer, Source};
@@ -72,6 +72,8 @@ pub(crate) struct Walk<'a> {
     input_file: bool,
     context_window: Option<u64>,
     blocks: BlockLimits,
+    /// It asks for the compaction of its input instead of a response.
+    compacts: bool,
     request: Frozen,
 }
 
@@ -81,6 +83,7 @@ impl<'a> Walk<'a> {
         let intent = cx.require::<Intent>()?;
         let want = if intent.stream { Want::Stream } else { Want::Whole };
         let principal = cx.require::<Principal>()?;
+        let operation = cx.require::<Route>()?.operation;
         Ok(Self {
             gateway,
             plan: cx.require::<Plan>()?.0.clone(),
@@ -90,7 +93,8 @@ impl<'a> Walk<'a> {
             want,
             input_file: intent.input_file,
             context_window: intent.context_window,
-            blocks: gateway.block_limits(cx.require::<Route>()?.operation, want),
+            blocks: gateway.block_limits(operation, want),
+            compacts: operation == Operation::Responses && intent.one_account,
             request: Frozen::new(request, cx),
         })
     }
@@ -107,6 +111,7 @@ impl<'a> Walk<'a> {
             input_file: self.input_file,
             context_window: self.context_window,
             blocks: self.blocks,
+            compacts: self.compacts,
             request: Frozen::new(request, cx),
         }
     }
@@ -246,13 +251,25 @@ impl<'a> Walk<'a> {
 
     fn reject(&self, lost: Lost) -> Reject {
         let reject = match (lost.reject, lost.failure) {
-            (Some(reject), _) => reject,
+            (Some(reject), _) => self.no_compaction(lost.result, &reject).map_or(reject, Reject::from),
             (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
         };
         match lost.why {
             Some(why) if reject.source.is_none() => reject.because(why),
             Some(_) | None => reject,
+        }
+    }
+
+    /// An answer that is none at all has words of its own where a compaction was asked for (docs/v1.md, Compaction trigger).
+    fn no_compaction(&self, result: AttemptResult, reject: &Reject) -> Option<NoCompaction> {
+        let streamed = self.request.expects() == Expects::Response;
+        match (result, reject.code_str()) {
+            _ if !self.compacts => None,
+            (AttemptResult::Invalid, "invalid_upstream_response") => Some(NoCompaction::NotJson),
+            (AttemptResult::Invalid, "upstream_response_missing") => Some(NoCompaction::NoContent),
+            (AttemptResult::Cut, _) if streamed => Some(NoCompaction::BadStream),
+            _ => None,
         }
     }
 

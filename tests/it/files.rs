@@ -21,13 +21,13 @@ use crate::support::client::{Answer, Client};
 use crate::support::{Gateway, eventually};
 
 const CREATE: &str = "/backend-api/files";
-const BOUNDARY: &str = "xYzZY";
+pub(crate) const BOUNDARY: &str = "xYzZY";
 
 /// Name, name of the file, media type, bytes.
-type Part<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [u8]);
+pub(crate) type Part<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [u8]);
 
 /// The body of a form.
-fn form(parts: &[Part<'_>]) -> Vec<u8> {
+pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, filename, kind, data) in parts {
         body.extend_from_slice(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"").as_bytes());
@@ -45,7 +45,7 @@ fn form(parts: &[Part<'_>]) -> Vec<u8> {
     body
 }
 
-fn a_file(name: &str, purpose: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn a_file(name: &str, purpose: &str, data: &[u8]) -> Vec<u8> {
     form(&[("purpose", None, None, purpose.as_bytes()), ("file", Some(name), Some("text/plain"), data)])
 }
 
@@ -54,7 +54,7 @@ async fn send(client: &Client, body: &[u8]) -> Answer {
     client.send(client.request("POST", "/v1/files", &[("content-type", &kind)], body)).await
 }
 
-async fn upload(client: &Client, name: &str, purpose: &str) -> Value {
+pub(crate) async fn upload(client: &Client, name: &str, purpose: &str) -> Value {
     let answer = send(client, &a_file(name, purpose, name.as_bytes())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()

@@ -8,6 +8,7 @@
 //! | `bodies` | reading and decoding of bodies, connections |
 //! | `canary` | nothing secret in log, metrics, store or answers of commands |
 //! | `catalog` | what accounts tell of their models |
+//! | `checklist` | the acceptance checklist of `/v1`, one test for a line, and what belongs to the lines end to end |
 //! | `cli` | the commands, with and without a gateway |
 //! | `client_gone` | clients that leave |
 //! | `collect` | one answer out of a stream |
@@ -39,6 +40,7 @@ mod auth;
 mod bodies;
 mod canary;
 mod catalog;
+mod checklist;
 mod cli;
 mod client_gone;
 mod collect;
