@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 use pooler_filter::codex::{Failure, Verdict};
+use pooler_filter::json::{JsonObject, Kind};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AttemptResult, Body, Chain, Clock, Exchange, Expects, Flow, Operation, Outcome, OutcomeKind, Plan, Reached, Reject,
@@ -103,6 +104,13 @@ impl From<Gone> for Stop {
     fn from(Gone: Gone) -> Self {
         Self::Gone
     }
+}
+
+/// Whether a request for a response asks for a compaction: its input is indexed already, so a look at the last item costs little.
+fn ends_with_trigger(json: &JsonObject) -> bool {
+    let input = json.get("input").filter(|input| input.kind() == Kind::Array);
+    let last = input.and_then(|input| input.items().last());
+    last.and_then(|item| item.get("type")).is_some_and(|kind| kind.is_str("compaction_trigger"))
 }
 
 impl Gateway {
@@ -243,12 +251,19 @@ impl Gateway {
             let place = self.bulkheads.of(found.class, false).enter().await?;
             let caps = FormCaps::of(found.route.operation, &self.settings);
             let form = body::read_form(&mut down.session, &self.settings, caps, room).await?;
+            if found.route.operation == Operation::EditImage {
+                // The images are sent on as text, which is larger by a third, and written while the form is still here.
+                let held: usize = form.parts.iter().map(|part| part.data.len()).sum();
+                room.grow_to(held + held.div_ceil(3) * 4).await?;
+            }
             return Ok((Body::Multipart(form), place));
         }
         let native = found.route.is_native();
         let json = body::read_json(&mut down.session, &self.settings.limits, native, room).await?;
         let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
-        let place = self.bulkheads.of(found.class, streams).enter().await?;
+        let compacts = found.route.operation == Operation::Responses && ends_with_trigger(&json);
+        let class = if compacts { Class::Compact } else { found.class };
+        let place = self.bulkheads.of(class, streams).enter().await?;
         Ok((Body::Json(json), place))
     }
 

@@ -8,7 +8,7 @@ pub(crate) struct Row<'a> {
     pub(crate) bench: &'a str,
     pub(crate) case: &'a str,
     pub(crate) subject: &'a str,
-    /// How much in which time, with its unit.
+    /// How much, mostly in which time, with its unit.
     pub(crate) rate: Option<String>,
     pub(crate) rate_ratio: Option<f64>,
     pub(crate) p50: Option<Duration>,

@@ -9,20 +9,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{CONNECTIONS, Subject, upstream};
+use super::cases::Subject;
+use super::servers::Server;
+use super::{CONNECTIONS, upstream};
 
 /// What runs before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// No answer takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Whom to ask.
-#[derive(Debug, Clone)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    pub(crate) path: &'static str,
-    pub(crate) key: Option<String>,
-}
 
 /// One round, or the middle of many.
 #[derive(Debug, Clone, Copy)]
@@ -52,14 +46,14 @@ impl Measured {
 }
 
 /// One round.
-pub(crate) async fn run(subject: &Subject, body: &str, time: Duration) -> io::Result<Measured> {
-    let request = render(&subject.target, body);
+pub(crate) async fn run(subject: &Subject, server: &Server, time: Duration) -> io::Result<Measured> {
+    let request = render(subject, server);
     let begin = Instant::now() + WARM_UP;
     let mut tasks = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        tasks.spawn(connection(subject.target.address, request.clone(), begin, begin + time));
+        tasks.spawn(connection(server.address, request.clone(), begin, begin + time));
     }
-    let cpu = async || subject.child.as_ref().map(super::Child::cpu).transpose();
+    let cpu = async || server.child.as_ref().map(super::Child::cpu).transpose();
     tokio::time::sleep_until(begin.into()).await;
     let (before, since) = (cpu().await?, Instant::now());
     tokio::time::sleep_until((begin + time).into()).await;
@@ -79,11 +73,13 @@ pub(crate) async fn run(subject: &Subject, body: &str, time: Duration) -> io::Re
     })
 }
 
-fn render(target: &Target, body: &str) -> Vec<u8> {
-    let key = target.key.as_ref().map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+fn render(subject: &Subject, server: &Server) -> Vec<u8> {
+    let key = server.key.as_ref().map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    let Subject { path, body, .. } = subject;
     format!(
-        "POST {} HTTP/1.1\r\nhost: {}\r\n{key}content-type: application/json\r\naccept: */*\r\nuser-agent: OpenAI/Python 2.9.0\r\ncontent-length: {}\r\n\r\n{body}",
-        target.path, target.address, body.len()
+        "POST {path} HTTP/1.1\r\nhost: {}\r\n{key}content-type: application/json\r\naccept: */*\r\nuser-agent: OpenAI/Python 2.9.0\r\ncontent-length: {}\r\n\r\n{body}",
+        server.address,
+        body.len()
     )
     .into_bytes()
 }
@@ -109,7 +105,7 @@ async fn connection(address: SocketAddr, request: Vec<u8>, from: Instant, to: In
     }
 }
 
-/// Reads one answer; anything but a whole response of the model is an error.
+/// Reads one answer; anything but a whole answer of the model is an error.
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
     loop {

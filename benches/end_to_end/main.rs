@@ -1,17 +1,22 @@
-//! A gateway under load, beside what it is measured against: the upstream alone, a bare Pingora `ProxyHttp`, and nginx where there is one.
+//! A gateway under load, beside what it is measured against: the upstream alone, a bare Pingora `ProxyHttp`, and nginx where there is one;
+//! for a chat, the same question as a request for a response of the same gateway.
 //!
 //! Upstream and gateways are processes of their own, on the same cores as the load: 64 connections that each send a small request as soon
 //! as they have the whole answer to the last one. Rounds take turns, and the table has their medians. The upstream always answers with a
-//! stream, as the Codex backend does; in the case `collect` only the gateway makes one JSON answer of it. The gateway is the stock binary
-//! with its default configuration: each answer waits for its reservation on the disk, and each request is a line in the log.
+//! stream, as the Codex backend does; in the cases named `collect` only the gateway makes one JSON answer of it. The gateway is the stock
+//! binary with its default configuration: each answer waits for its reservation on the disk, and each request is a line in the log.
 //!
-//! `cargo bench --bench end_to_end -- [--rounds N] [--seconds N] [--only SUBJECT] [--rows]`
+//! `cargo bench --bench end_to_end -- [--rounds N] [--seconds N] [--case CASE] [--only SUBJECT] [--rows]`
 
 mod bare;
+mod cases;
+#[path = "../common/child.rs"]
 mod child;
+#[path = "../common/gateway.rs"]
 mod gateway;
 mod load;
 mod nginx;
+mod servers;
 #[path = "../common/table.rs"]
 mod table;
 mod upstream;
@@ -19,36 +24,16 @@ mod upstream;
 mod wire;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::cases::{Case, Subject};
 use self::child::Child;
-use self::load::{Measured, Target};
+use self::load::Measured;
+use self::servers::Server;
 use self::table::Row;
 
 /// Connections that are always busy.
 const CONNECTIONS: usize = 64;
-
-/// What is asked for.
-struct Case {
-    name: &'static str,
-    body: &'static str,
-}
-
-const CASES: [Case; 2] = [
-    Case { name: "collect, 9 events", body: r#"{"model":"gpt-5.5","input":"Say hello","stream":false}"# },
-    Case { name: "stream, 50 events", body: r#"{"model":"gpt-5.5","input":"Count to fifty","stream":true}"# },
-];
-
-/// Who is asked. The process is none where the upstream is asked itself.
-struct Subject {
-    name: &'static str,
-    target: Target,
-    child: Option<Child>,
-}
-
-/// The baseline of all ratios.
-const BARE: &str = "pingora (baseline)";
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
@@ -61,49 +46,38 @@ fn main() -> io::Result<()> {
     let number = |name: &str, default: u64| after(name).and_then(|n| n.parse().ok()).unwrap_or(default);
     let (rounds, time) = (number("--rounds", 5).max(1), Duration::from_secs(number("--seconds", 2).max(1)));
 
+    let mut cases: Vec<Case> = cases::cases().into();
+    cases.retain(|case| after("--case").is_none_or(|name| case.name == name));
+    for case in &mut cases {
+        case.subjects.retain(|subject| after("--only").is_none_or(|name| subject.name == name));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (upstream, address) = child::role("upstream", &[])?;
-    let mut subjects = runtime.block_on(subjects(address))?;
-    if let Some(only) = after("--only") {
-        subjects.retain(|subject| subject.name == only);
-    }
+    let wanted = |name: &str| cases.iter().flat_map(|case| &case.subjects).any(|subject| subject.server == name);
+    let servers = runtime.block_on(servers::start(address, wanted))?;
     table::header()?;
-    for case in &CASES {
-        let mut measured: Vec<Vec<Measured>> = subjects.iter().map(|_| Vec::new()).collect();
+    for case in &cases {
+        let server = |subject: &Subject| servers.iter().find(|server| server.name == subject.server);
+        let mut subjects: Vec<(&Subject, &Server, Vec<Measured>)> =
+            case.subjects.iter().filter_map(|subject| Some((subject, server(subject)?, Vec::new()))).collect();
         for _ in 0..rounds {
-            for (subject, measured) in subjects.iter().zip(&mut measured) {
-                measured.push(runtime.block_on(load::run(subject, case.body, time))?);
+            for (subject, server, measured) in &mut subjects {
+                measured.push(runtime.block_on(load::run(subject, server, time))?);
             }
         }
-        let medians: Vec<Measured> = measured.iter_mut().map(|rounds| Measured::median(rounds)).collect();
-        print(case, &subjects, &medians)?;
+        let median = |(subject, _, mut rounds): (_, _, Vec<Measured>)| (subject, Measured::median(&mut rounds));
+        print(case, &subjects.into_iter().map(median).collect::<Vec<_>>())?;
     }
-    drop(subjects);
+    drop(servers);
     drop(upstream);
     Ok(())
 }
 
-async fn subjects(upstream: SocketAddr) -> io::Result<Vec<Subject>> {
-    let path = "/backend-api/codex/responses";
-    let plain = |address| Target { address, path, key: None };
-    let mut subjects = vec![Subject { name: "direct", target: plain(upstream), child: None }];
-    if let Some((child, address)) = nginx::start(upstream).await? {
-        subjects.push(Subject { name: "nginx", target: plain(address), child: Some(child) });
-    }
-    let (child, address) = bare::start(upstream).await?;
-    subjects.push(Subject { name: BARE, target: plain(address), child: Some(child) });
-    for (name, log) in [("codex-pooler", "info"), ("codex-pooler, log off", "warn")] {
-        let (child, address, key) = gateway::start(upstream, log).await?;
-        let target = Target { address, path: "/v1/responses", key: Some(key) };
-        subjects.push(Subject { name, target, child: Some(child) });
-    }
-    Ok(subjects)
-}
-
-fn print(case: &Case, subjects: &[Subject], medians: &[Measured]) -> io::Result<()> {
-    let baseline = subjects.iter().position(|subject| subject.name == BARE).map(|at| medians[at]);
-    for (subject, measured) in subjects.iter().zip(medians) {
+fn print(case: &Case, medians: &[(&Subject, Measured)]) -> io::Result<()> {
+    let baseline = medians.iter().find(|(subject, _)| subject.name == case.baseline).map(|(_, measured)| *measured);
+    for (subject, measured) in medians {
         let cpu_ratio = baseline.zip(measured.cpu).and_then(|(b, cpu)| Some(cpu.as_secs_f64() / b.cpu?.as_secs_f64()));
+        let mark = if subject.name == case.baseline { " (baseline)" } else { "" };
         Row {
             rate: Some(format!("{:.0}/s", measured.per_second)),
             rate_ratio: baseline.map(|baseline| measured.per_second / baseline.per_second),
@@ -111,7 +85,7 @@ fn print(case: &Case, subjects: &[Subject], medians: &[Measured]) -> io::Result<
             p99: Some(measured.p99),
             cpu: measured.cpu,
             cpu_ratio,
-            ..Row::new("end_to_end", case.name, subject.name)
+            ..Row::new("end_to_end", case.name, &format!("{}{mark}", subject.name))
         }
         .print()?;
     }

@@ -20,6 +20,13 @@ pub(crate) struct Mark {
     pub(crate) account: AccountId,
 }
 
+impl Mark {
+    /// Work with files names no model.
+    fn is_of_files(&self) -> bool {
+        self.model.is_empty()
+    }
+}
+
 /// What was learned about accounts. Kept in memory: after a restart it is learned again.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -39,10 +46,12 @@ impl Health {
         Self { demotion, demoted: Mutex::default(), exhausted: Mutex::default() }
     }
 
-    /// A success ends a demotion, and proves that there is quota.
+    /// A success ends a demotion, and proves that there is quota, unless it was about files, which take none.
     pub(crate) fn succeeded(&self, mark: &Mark) {
         self.demoted.lock().remove(mark);
-        self.exhausted.lock().remove(&mark.account);
+        if !mark.is_of_files() {
+            self.exhausted.lock().remove(&mark.account);
+        }
     }
 
     /// A failure moves the account to the end of the order for a while.
@@ -95,6 +104,19 @@ mod tests {
         assert!(!health.is_demoted(&mark("a"), NOW.plus(Duration::from_secs(60))));
         health.succeeded(&mark("a"));
         assert!(!health.is_demoted(&mark("a"), NOW));
+    }
+
+    #[test]
+    fn a_file_that_was_taken_proves_no_quota() {
+        let health = Health::new(Duration::from_secs(60));
+        let file = Mark { model: "".into(), ..mark("a") };
+        health.exhausted(file.account, None, NOW);
+        health.failed(file.clone(), NOW);
+        health.succeeded(&file);
+        assert!(!health.is_demoted(&file, NOW));
+        assert_eq!(health.standing(file.account, NOW), Standing::Exhausted(None));
+        health.succeeded(&mark("a"));
+        assert_eq!(health.standing(file.account, NOW), Standing::Ready);
     }
 
     #[test]

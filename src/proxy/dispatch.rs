@@ -9,12 +9,12 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use parking_lot::Mutex;
-use pooler_filter::codex::{Failure, Verdict, sentence};
+use pooler_filter::codex::{Failure, NoCompaction, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Code, Exchange, Intent, KeyId, Operation, Plan,
-    PoolId, PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
-    Verbatim,
+    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Code, Exchange, Expects, Intent, KeyId, Operation,
+    Plan, PoolId, PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn,
+    UpstreamRequest, Verbatim,
 };
 
 pub(crate) use self::attempt::{Answer, Lost, Source, Tried};
@@ -89,6 +89,8 @@ pub(crate) struct Walk<'a> {
     blocks: BlockLimits,
     /// On a websocket.
     turn: Option<Turn>,
+    /// It asks for the compaction of its input instead of a response.
+    compacts: bool,
     request: Frozen,
 }
 
@@ -111,6 +113,7 @@ impl<'a> Walk<'a> {
             input_file: intent.input_file,
             context_window: intent.context_window,
             blocks: gateway.block_limits(route.operation, want),
+            compacts: route.operation == Operation::Responses && intent.one_account,
             turn: cx.get::<Turn>().copied(),
             request: Frozen::new(request, cx),
         })
@@ -136,6 +139,7 @@ impl<'a> Walk<'a> {
             context_window: self.context_window,
             blocks: self.blocks,
             turn: self.turn,
+            compacts: self.compacts,
             request: Frozen::new(request, cx),
         }
     }
@@ -300,7 +304,7 @@ impl<'a> Walk<'a> {
 
     fn reject(&self, lost: Lost) -> Reject {
         let mut reject = match (lost.reject, lost.failure) {
-            (Some(reject), _) => reject,
+            (Some(reject), _) => self.no_compaction(lost.result, &reject).map_or(reject, Reject::from),
             (None, Some(failure)) if self.native => self.told(failure, lost.told),
             (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
@@ -324,6 +328,18 @@ impl<'a> Walk<'a> {
         let mut reject = Reject::with_code(RejectKind::Upstream(status), code, "The upstream refuses the request.");
         reject.verbatim = Some(Box::new(told));
         reject
+    }
+
+    /// An answer that is none at all has words of its own where a compaction was asked for (docs/v1.md, Compaction trigger).
+    fn no_compaction(&self, result: AttemptResult, reject: &Reject) -> Option<NoCompaction> {
+        let streamed = self.request.expects() == Expects::Response;
+        match (result, reject.code_str()) {
+            _ if !self.compacts => None,
+            (AttemptResult::Invalid, "invalid_upstream_response") => Some(NoCompaction::NotJson),
+            (AttemptResult::Invalid, "upstream_response_missing") => Some(NoCompaction::NoContent),
+            (AttemptResult::Cut, _) if streamed => Some(NoCompaction::BadStream),
+            _ => None,
+        }
     }
 
     fn public(&self, mut failure: Failure) -> Reject {

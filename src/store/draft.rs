@@ -64,11 +64,19 @@ impl<'a> Draft<'a> {
         self.step_gains.push((key.clone(), hour, gain));
     }
 
-    /// The changes of all steps that succeeded. An error: sums that are stored cannot be read.
+    /// The changes of all steps that succeeded. A sum that is damaged stays as it is, and does not keep requests from ending: their rows are
+    /// the truth. An error: the engine cannot read.
     pub(super) fn into_writes(mut self) -> Result<Writes, StoreError> {
         for ((id, hour), gain) in std::mem::take(&mut self.gains) {
             let place = key::usage(&id, hour);
-            let mut sums = self.read::<HourSums>(&place)?.unwrap_or_default();
+            let mut sums = match self.read::<HourSums>(&place) {
+                Ok(sums) => sums.unwrap_or_default(),
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(key = %id, hour, %error, "a sum of usage is damaged; requests of this hour are not counted");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             sums.0 += gain;
             self.write(place, &sums)?;
         }
@@ -97,19 +105,37 @@ impl<'a> Draft<'a> {
 
     /// Every record of a table, by key. For tables that are small.
     pub(super) fn list<T: Stored>(&self) -> Result<Vec<T>, StoreError> {
+        self.table(T::TABLE)?.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+    }
+
+    /// The same of a table that can be made anew: what is damaged is passed over, and the log says so.
+    pub(super) fn list_readable<T: Stored>(&self) -> Result<Vec<T>, StoreError> {
+        let rows = self.table(T::TABLE)?;
+        let read = rows.iter().filter_map(|(key, bytes)| match decode(key, bytes) {
+            Ok(record) => Some(Ok(record)),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "a damaged row counts as absent");
+                None
+            }
+            Err(error) => Some(Err(error)),
+        });
+        read.collect()
+    }
+
+    fn table(&self, wanted: Table) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
         let mut rows = BTreeMap::new();
-        self.rows.scan(T::TABLE, key::all(), Order::Rising, &mut |key, bytes| {
+        self.rows.scan(wanted, key::all(), Order::Rising, &mut |key, bytes| {
             rows.insert(key.to_vec(), bytes.to_vec());
             Ok(ControlFlow::Continue(()))
         })?;
         for ((table, key), changed) in self.group.iter().chain(&self.step) {
             match changed {
-                _ if *table != T::TABLE => {}
+                _ if *table != wanted => {}
                 Some(bytes) => drop(rows.insert(key.clone(), bytes.clone())),
                 None => drop(rows.remove(key)),
             }
         }
-        rows.iter().map(|(key, bytes)| decode(key, bytes)).collect()
+        Ok(rows)
     }
 
     /// The first keys of a range that are stored, are not changed in this group, and that `wanted` wants.

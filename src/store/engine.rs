@@ -215,7 +215,8 @@ impl<E: Engine> LedgerStore for E {
     }
 
     async fn prune_usage(&self, before: Timestamp) -> Result<u64, StoreError> {
-        in_chunks(self, move |draft| rules::usage::prune(draft, before)).await
+        let step = move |draft: &mut Draft<'_>, old: Vec<Vec<u8>>| rules::usage::prune(draft, old);
+        prune(self, Table::UsageHours, move |key, bytes| rules::usage::is_old(key, bytes, before), step).await
     }
 
     fn commit_stats(&self) -> CommitStats {
@@ -258,7 +259,8 @@ impl<E: Engine> FileStore for E {
     }
 
     async fn prune_files(&self, now: Timestamp) -> Result<u64, StoreError> {
-        in_chunks(self, move |draft| rules::files::prune(draft, now)).await
+        let step = move |draft: &mut Draft<'_>, old: Vec<Vec<u8>>| rules::files::prune(draft, old, now);
+        prune(self, Table::Files, move |key, bytes| rules::files::is_old(key, bytes, now), step).await
     }
 }
 
@@ -291,6 +293,44 @@ where
             return Ok(total);
         }
     }
+}
+
+/// Takes the old rows out of a table whose keys do not tell which these are, a chunk at a time. They are looked for beside the committer,
+/// which would else stand still while a large table is read; the step looks at each of them again. A damaged row stays.
+async fn prune<E, O, F>(engine: &E, table: Table, is_old: O, step: F) -> Result<u64, StoreError>
+where
+    E: Engine,
+    O: Fn(&[u8], &[u8]) -> Result<bool, StoreError> + Copy + Send + 'static,
+    F: Fn(&mut Draft<'_>, Vec<Vec<u8>>) -> Result<usize, StoreError> + Copy + Send + 'static,
+{
+    let (mut total, mut keys) = (0, key::all());
+    loop {
+        let range = keys.clone();
+        let old = engine.view(Box::new(move |rows| old_keys(rows, table, range, is_old))).await?;
+        let Some(last) = old.last() else { return Ok(total) };
+        keys.start = [last.as_slice(), &[0]].concat();
+        total += run(engine, move |draft| step(draft, old)).await? as u64;
+    }
+}
+
+/// The first keys of a range whose rows are old, at most a chunk of them.
+fn old_keys(
+    rows: &dyn Rows,
+    table: Table,
+    keys: Range<Vec<u8>>,
+    is_old: impl Fn(&[u8], &[u8]) -> Result<bool, StoreError>,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut old = Vec::new();
+    rows.scan(table, keys, Order::Rising, &mut |key, bytes| {
+        match is_old(key, bytes) {
+            Ok(true) => old.push(key.to_vec()),
+            Ok(false) => {}
+            Err(error @ StoreError::Corrupt(_)) => tracing::error!(%error, "a damaged row is not thrown away"),
+            Err(error) => return Err(error),
+        }
+        Ok(if old.len() == rules::ledger::CHUNK { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(old)
 }
 
 fn requests(

@@ -51,7 +51,7 @@ async fn assert_both(gateway: &Gateway, status: u16, v1: (&str, &str), native: (
 }
 
 /// Changes the only key in the store, past the commands.
-async fn edit_key(gateway: &Gateway, change: impl FnOnce(&mut KeyRecord)) {
+pub(crate) async fn edit_key(gateway: &Gateway, change: impl FnOnce(&mut KeyRecord)) {
     let control = &gateway.running.state().stores().control;
     let mut key = control.load().await.expect("the store answers").keys.remove(0);
     change(&mut key);
@@ -60,7 +60,7 @@ async fn edit_key(gateway: &Gateway, change: impl FnOnce(&mut KeyRecord)) {
     gateway.running.reload().await;
 }
 
-async fn set_pool(gateway: &Gateway, change: PoolChange) {
+pub(crate) async fn set_pool(gateway: &Gateway, change: PoolChange) {
     gateway.execute(Command::PoolSet { pool: POOL.into(), change }).await;
 }
 

@@ -82,12 +82,12 @@ async fn post(client: &Client, headers: &[(&str, &str)], body: &[u8]) -> Answer 
     client.send(client.request("POST", "/v1/responses", headers, body)).await
 }
 
-async fn post_coded(client: &Client, coding: &str, body: &[u8]) -> Answer {
+pub(crate) async fn post_coded(client: &Client, coding: &str, body: &[u8]) -> Answer {
     post(client, &[JSON, ("content-encoding", coding)], body).await
 }
 
 /// The whole error as `(status, code, message)`; its type and its parameter are the same for all bodies.
-fn told(answer: &Answer) -> (u16, String, String) {
+pub(crate) fn told(answer: &Answer) -> (u16, String, String) {
     let error = answer.error();
     assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &Value::Null), "{error}");
     let text = |key: &str| error[key].as_str().expect("a text").to_owned();
@@ -98,17 +98,17 @@ fn assert_told(answer: &Answer, status: u16, code: &str, message: &str, what: &s
     assert_eq!(told(answer), (status, code.to_owned(), message.to_owned()), "{what}");
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory")
 }
 
-fn deflate(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory")
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).expect("memory")
 }
 

@@ -1,6 +1,8 @@
 //! Files: uploads and what is known of them afterwards (docs/v1.md, Files and Multipart bodies).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use codex_pooler::config::{Admission, Settings};
@@ -19,13 +21,13 @@ use crate::support::client::{Answer, Client};
 use crate::support::{Gateway, eventually};
 
 const CREATE: &str = "/backend-api/files";
-const BOUNDARY: &str = "xYzZY";
+pub(crate) const BOUNDARY: &str = "xYzZY";
 
 /// Name, name of the file, media type, bytes.
-type Part<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [u8]);
+pub(crate) type Part<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [u8]);
 
 /// The body of a form.
-fn form(parts: &[Part<'_>]) -> Vec<u8> {
+pub(crate) fn form(parts: &[Part<'_>]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, filename, kind, data) in parts {
         body.extend_from_slice(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"").as_bytes());
@@ -43,7 +45,7 @@ fn form(parts: &[Part<'_>]) -> Vec<u8> {
     body
 }
 
-fn a_file(name: &str, purpose: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn a_file(name: &str, purpose: &str, data: &[u8]) -> Vec<u8> {
     form(&[("purpose", None, None, purpose.as_bytes()), ("file", Some(name), Some("text/plain"), data)])
 }
 
@@ -52,7 +54,7 @@ async fn send(client: &Client, body: &[u8]) -> Answer {
     client.send(client.request("POST", "/v1/files", &[("content-type", &kind)], body)).await
 }
 
-async fn upload(client: &Client, name: &str, purpose: &str) -> Value {
+pub(crate) async fn upload(client: &Client, name: &str, purpose: &str) -> Value {
     let answer = send(client, &a_file(name, purpose, name.as_bytes())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
@@ -289,32 +291,32 @@ async fn an_address_to_upload_to_that_leads_inside_is_refused_and_leaves_no_file
 }
 
 /// A storage that answers each upload with these bytes, and how often it was asked.
-async fn storage(answer: &'static str) -> (String, tokio::task::JoinHandle<usize>) {
+async fn storage(answer: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
-        let mut asked = 0;
-        while let Ok(Ok((mut stream, _))) = tokio::time::timeout(Duration::from_millis(500), listener.accept()).await {
-            asked += 1;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
             let mut read = [0; 4096];
             let _ = stream.read(&mut read).await;
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-        asked
     });
-    (origin, serving)
+    (origin, asked)
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_the_file_is_known_as_failed() {
-    let (origin, serving) = storage("HTTP/1.1 307 x\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
+    let (origin, asked) = storage("HTTP/1.1 307 x\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
     let trusted = origin.parse().unwrap();
     let gateway = with(move |settings| settings.files.upload_origins.push(trusted)).await;
     upload_to(&gateway, &format!("{origin}/x"));
     let answer = send(&gateway.client, &a_file("a", "batch", b"x")).await;
     assert_eq!(refusal(&answer), (502, "upstream_file_upload_failed".to_owned(), Value::Null));
     assert_eq!(answer.error()["message"], "upstream file upload failed");
-    assert_eq!(serving.await.unwrap(), 1);
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
     let list = gateway.client.get("/v1/files").await.json();
     assert_eq!((&list["data"][0]["id"], &list["data"][0]["status"]), (&json!("file_made_up"), &json!("error")));
     assert_eq!(tried(&gateway.settled(2).await[1]), [("refused", None, None)]);
@@ -486,4 +488,51 @@ async fn a_file_whose_client_leaves_is_never_listed() {
     let id = gateway.codex.files()[0].id.clone();
     assert_eq!(gateway.client.get("/v1/files").await.json()["data"], json!([]));
     assert_eq!(gateway.client.get(&format!("/v1/files/{id}")).await.refusal(), (404, "file_not_found".into()));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_its_place_and_the_storage_at_every_step() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let trusted = origin.parse().unwrap();
+    let gateway = with(move |settings| {
+        settings.limits.admission.files = Admission { running: 1, queued: 1, wait: Duration::from_secs(60) };
+        settings.files.upload_origins.push(trusted);
+    })
+    .await;
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let request =
+        gateway.client.request("POST", "/v1/files", &[("content-type", &kind)], &a_file("a", "batch", &[7; 100_000]));
+
+    // In the middle of its body.
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request[..request.len() - 10]).await;
+    drop(wire);
+    gateway.settled(1).await;
+
+    // While the upstream makes the file.
+    let hang = vec![ScriptStep::Header("content-type".into(), "application/json".into()), ScriptStep::Hang];
+    let hang = FaultSpec::new(Who::All, Fault::Script(hang)).on(CREATE);
+    let hang = gateway.codex.inject(hang);
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request).await;
+    eventually("the upstream is asked", || async { gateway.codex.fault_hits(hang) == 1 }).await;
+    drop(wire);
+    gateway.settled(2).await;
+    gateway.codex.clear_faults();
+
+    // While its bytes are uploaded.
+    upload_to(&gateway, &format!("{origin}/x"));
+    let mut wire = Wire::connect(&gateway.client).await;
+    wire.send(&request).await;
+    let (mut storage, _) = listener.accept().await.unwrap();
+    drop(wire);
+    let mut seen = Vec::new();
+    let _ = storage.read_to_end(&mut seen).await;
+    assert!(seen.starts_with(b"PUT /x "));
+    let rows = gateway.settled(3).await;
+    let outcomes: Vec<_> = rows.iter().map(|row| (ended(row).outcome, tried(row))).collect();
+    let left = (Outcome::Cancelled, vec![("cancelled", None, None)]);
+    assert_eq!(outcomes, [left.clone(), left, (Outcome::Rejected, vec![])]);
+    upload(&gateway.client, "a", "batch").await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codex_pooler::config::Admission;
-use codex_pooler::simulator::{Fault, FaultSpec, ScriptStep, Simulator, Who};
+use codex_pooler::simulator::{Fault, FaultSpec, Simulator, Who};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -21,14 +21,13 @@ async fn with_admission(http: Admission, stream: Admission) -> Gateway {
     Gateway::builder().accounts(1).settings(change).start().await
 }
 
-fn admission(running: usize, queued: usize, wait: Duration) -> Admission {
+pub(crate) fn admission(running: usize, queued: usize, wait: Duration) -> Admission {
     Admission { running, queued, wait }
 }
 
 /// The next request gets no answer until its client leaves.
-fn hang_once(codex: &Simulator) {
-    let steps = vec![ScriptStep::Status(200), ScriptStep::Hang];
-    codex.inject(FaultSpec::new(Who::All, Fault::Script(steps)).times(1));
+pub(crate) fn hang_once(codex: &Simulator) {
+    codex.inject(FaultSpec::new(Who::All, Fault::SlowFirstByte(Duration::from_secs(60))).times(1));
 }
 
 /// A request that hangs at the upstream until the connection is dropped.
@@ -47,7 +46,7 @@ async fn idle(gateway: &Gateway) {
     eventually("nothing is in flight", served).await;
 }
 
-fn assert_overloaded(answer: &Answer) {
+pub(crate) fn assert_overloaded(answer: &Answer) {
     assert_eq!(answer.refusal(), (503, "server_is_overloaded".into()));
     let error = answer.error();
     assert_eq!((&error["type"], error["param"].is_null()), (&json!("server_error"), true));

@@ -8,6 +8,7 @@
 //! | `bodies` | reading and decoding of bodies, connections |
 //! | `canary` | nothing secret in log, metrics, store or answers of commands |
 //! | `catalog` | what accounts tell of their models |
+//! | `checklist` | the acceptance checklist of `/v1`, one test for a line, and what belongs to the lines end to end |
 //! | `cli` | the commands, with and without a gateway |
 //! | `client_gone` | clients that leave |
 //! | `collect` | one answer out of a stream |
@@ -23,6 +24,7 @@
 //! | `program` | the binary as a process of its own |
 //! | `refresh` | refused tokens, and the one refresher |
 //! | `regression` | bugs that were fixed |
+//! | `replay` | reasoning and files that only one account has |
 //! | `reservation` | the first byte waits for the ledger |
 //! | `responses` | the main job: create and stream |
 //! | `routes` | the table of endpoints, order of checks |
@@ -42,6 +44,7 @@ mod auth;
 mod bodies;
 mod canary;
 mod catalog;
+mod checklist;
 mod cli;
 mod client_gone;
 mod collect;
@@ -58,6 +61,7 @@ mod process;
 mod program;
 mod refresh;
 mod regression;
+mod replay;
 mod reservation;
 mod responses;
 mod routes;

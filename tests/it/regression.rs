@@ -1,5 +1,7 @@
 //! Bugs that were fixed, each with the request that showed it.
 
+use std::time::Duration;
+
 use codex_pooler::simulator::{Fault, FaultSpec, ScriptStep, Who};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -113,6 +115,175 @@ async fn an_error_body_that_stalls_does_not_hold_up_the_next_account() {
     steps.push(ScriptStep::Hang);
     let gateway = fails_over(&steps, false, ("refused", Some(503), None)).await;
     assert!(gateway.codex.wait_in_flight(0, PATIENCE).await, "the connection stays open");
+}
+
+/// Compactions, thoughts and pictures: what belongs to one account, and what a body takes in memory.
+mod media {
+    use std::time::Duration;
+
+    use codex_pooler::config::Settings;
+    use codex_pooler::simulator::{Fault, FaultSpec, Preset, ScriptStep, Who};
+    use serde_json::{Value, json};
+
+    use crate::bodies::Wire;
+    use crate::checklist::{ask, told_by, turns};
+    use crate::failover::assert_success;
+    use crate::files::{BOUNDARY, form};
+    use crate::limits::{admission, assert_overloaded, hang_once};
+    use crate::support::{Gateway, PATIENCE};
+
+    const TRIGGER: &str = "compaction_trigger";
+
+    fn triggered(members: &[(&str, Value)]) -> Value {
+        let input = json!([{"role": "user", "content": "a long story"}, {"type": TRIGGER}]);
+        let mut body = json!({"model": "gpt-5.5", "input": input});
+        members.iter().for_each(|(name, value)| body[*name] = value.clone());
+        body
+    }
+
+    /// The account was only preferred: after one failure of it, or while it failed, another one got what it could not read, and the client a
+    /// 400 for good.
+    #[tokio::test]
+    async fn a_compaction_goes_to_no_account_that_cannot_read_it() {
+        let gateway = Gateway::start().await;
+        let compaction = gateway.client.create(triggered(&[])).await.json()["output"][0].clone();
+        let by = gateway.codex.requests()[0].account.clone().unwrap();
+        let at = gateway.codex.accounts().iter().position(|account| account.label() == by).unwrap();
+        let next = json!({"model": "gpt-5.5", "input": [compaction, {"role": "user", "content": "go on"}]});
+        gateway.codex.inject(FaultSpec::new(Who::Account(at), Fault::Preset(Preset::ServerError)).times(1));
+        assert_eq!(gateway.client.create(next.clone()).await.refusal(), (500, "server_error".into()));
+        let again = gateway.client.create(next.clone()).await;
+        assert_eq!(again.status, 200, "{}", again.text());
+        assert!(gateway.codex.requests().iter().all(|request| request.account.as_ref() == Some(&by)));
+        gateway.codex.set_quota(at, 100.0, 5.0);
+        assert_eq!(gateway.client.create(next.clone()).await.refusal(), (429, "usage_limit_reached".into()));
+        let lost = gateway.client.create(next).await;
+        let error = &lost.json()["error"];
+        assert_eq!((lost.status, &error["code"]), (503, &json!("pinned_continuation_unavailable")));
+        assert_eq!(error["recovery_kind"], "restart_with_full_context");
+    }
+
+    /// Labels are optional, and only labelled events were read: the next turn lost its account, and with it its thoughts.
+    #[tokio::test]
+    async fn a_stream_without_labels_teaches_the_gateway_as_much() {
+        for label in ["", "event:\n", "event:   response.x\n"] {
+            let gateway = Gateway::start().await;
+            let thought = json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": format!("gAAAA{}", label.len())});
+            let call = json!({"id": "fc_1", "type": "function_call", "status": "completed", "name": "look", "call_id": "call_1", "arguments": "{}"});
+            let done = json!({"type": "response.output_item.done", "output_index": 0, "item": thought});
+            let events = told_by(
+                &json!([]),
+                &[done, json!({"type": "response.output_item.done", "output_index": 1, "item": call})],
+            );
+            let block = |event: &Value| {
+                let label = label.replace("response.x", event["type"].as_str().unwrap());
+                format!("{label}data: {event}\n\n")
+            };
+            gateway
+                .codex
+                .inject(FaultSpec::new(Who::All, Fault::sse(events.iter().map(block).collect::<String>())).times(1));
+            let first = gateway.client.stream().await;
+            assert_success(&first, true);
+            let settled = gateway.settled(1).await.remove(0).settled.unwrap();
+            assert!(format!("{:?}", settled.usage).contains("11"), "{:?}", settled.usage);
+            let by = turns(&gateway)[0].account.clone();
+            let output = json!({"type": "function_call_output", "call_id": "call_1", "output": "x"});
+            let replayed = ask(json!({"input": [{"role": "user", "content": "x"}, thought, call, output]}));
+            let continued = ask(json!({"previous_response_id": "resp_up", "input": [output]}));
+            // What was made up is refused by the upstream: what counts is who was asked first, and for what.
+            for (body, items) in [(replayed, 4), (continued, 1)] {
+                gateway.codex.forget_requests();
+                gateway.client.create(body).await;
+                let first = turns(&gateway).remove(0);
+                let sent = first.body.unwrap()["input"].as_array().unwrap().len();
+                assert_eq!((first.account.as_ref(), sent), (by.as_ref(), items), "{label:?}");
+            }
+        }
+    }
+
+    /// What is no JSON never reached the stage that has the words for it.
+    #[tokio::test]
+    async fn an_answer_that_is_no_compaction_at_all_is_told_as_such() {
+        let v2 = json!({"x-codex-turn-metadata": r#"{"compaction":{"implementation":"responses_compaction_v2"}}"#});
+        let not_json = "upstream compact response was not valid JSON";
+        let events =
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n";
+        for (metadata, kind, text, message) in [
+            (json!({}), "application/json", "{\"id\":", not_json),
+            (json!({}), "text/html", "<p>", not_json),
+            (json!({}), "text/event-stream", events, not_json),
+            (v2.clone(), "application/json", "[1]", not_json),
+            (
+                v2.clone(),
+                "application/json",
+                "{}",
+                "upstream compact response did not include encrypted compaction content",
+            ),
+            (v2, "text/event-stream", events, "upstream compact stream was invalid"),
+        ] {
+            for stream in [false, true] {
+                let gateway = Gateway::builder().accounts(2).start().await;
+                let head = ScriptStep::Header("content-type".into(), kind.into());
+                gateway.codex.fault(Who::All, Fault::Script(vec![head, ScriptStep::Send(text.into())]));
+                let body = triggered(&[("client_metadata", metadata.clone()), ("stream", json!(stream))]);
+                let answer = gateway.client.create(body).await;
+                assert_eq!(answer.refusal(), (502, "invalid_compaction_response".into()), "{kind} {text} {stream}");
+                assert_eq!(answer.error()["message"], message, "{kind} {text} {stream}");
+                assert_eq!(gateway.codex.requests().len(), 1, "one account is asked");
+            }
+        }
+    }
+
+    /// It had the place of an ordinary request.
+    #[tokio::test]
+    async fn a_compaction_trigger_runs_in_the_class_of_compactions() {
+        let compact = |settings: &mut Settings| settings.limits.admission.compact = admission(1, 0, Duration::ZERO);
+        let gateway = Gateway::builder().accounts(1).settings(compact).start().await;
+        hang_once(&gateway.codex);
+        let mut wire = Wire::connect(&gateway.client).await;
+        let body = triggered(&[("stream", json!(true))]).to_string();
+        wire.send(&gateway.client.request("POST", "/v1/responses", &[], body.as_bytes())).await;
+        assert!(gateway.codex.wait_in_flight(1, PATIENCE).await);
+        assert_overloaded(
+            &gateway.client.post("/v1/responses/compact", &json!({"model": "gpt-5.5", "input": "x"})).await,
+        );
+        assert_overloaded(&gateway.client.create(triggered(&[])).await);
+        assert_eq!(gateway.client.ask().await.status, 200);
+        let chat = json!({"model": "gpt-5.5", "input": [{"role": "user", "content": TRIGGER}, {"type": "message", "role": "user", "content": "x"}]});
+        assert_eq!(gateway.client.create(chat).await.status, 200);
+        drop(wire);
+        gateway.settled(3).await;
+    }
+
+    /// Only the form was counted, not the larger text that was made of it beside it.
+    #[tokio::test]
+    async fn the_images_of_an_edit_take_room_as_a_form_and_as_text() {
+        let room = |bytes: usize| {
+            move |settings: &mut Settings| {
+                settings.limits.body_memory = bytes;
+                settings.limits.body_memory_wait = Duration::from_millis(50);
+            }
+        };
+        let mut image = b"\x89PNG\r\n\x1a\n".to_vec();
+        image.resize(300_000, 7);
+        let body = form(&[
+            ("model", None, None, b"gpt-image-1"),
+            ("prompt", None, None, b"a boat"),
+            ("image", Some("a.png"), None, &image),
+        ]);
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        for (bytes, fits) in [(720_000, true), (680_000, false)] {
+            let gateway = Gateway::builder().accounts(1).settings(room(bytes)).start().await;
+            let request = gateway.client.request("POST", "/v1/images/edits", &[("content-type", &kind)], &body);
+            let answer = gateway.client.send(request).await;
+            if fits {
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            } else {
+                assert_overloaded(&answer);
+            }
+            gateway.settled(usize::from(fits)).await;
+        }
+    }
 }
 
 /// Logins, their refreshes, and how a process ends.
@@ -350,4 +521,20 @@ async fn a_gateway_goes_on_when_nobody_reads_what_it_says() {
     serve.kill().unwrap();
     serve.wait().unwrap();
     assert!(list.status.success() && alive);
+}
+
+/// A file that an account took cleared what was known of its quota, although files take none: the next request went there in vain.
+#[tokio::test]
+async fn an_uploaded_file_does_not_bring_an_account_without_quota_back() {
+    let gateway = Gateway::builder().accounts(1).start().await;
+    let limit = Fault::UsageLimit { resets_in: Duration::from_secs(3600) };
+    let fault = gateway.codex.inject(FaultSpec::new(Who::All, limit).on("/backend-api/codex/responses"));
+    assert_eq!(gateway.client.ask().await.refusal(), (429, "quota_exhausted".into()));
+    let body = "--b\r\ncontent-disposition: form-data; name=purpose\r\n\r\nbatch\r\n\
+                --b\r\ncontent-disposition: form-data; name=file; filename=a\r\n\r\nx\r\n--b--";
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let answer = gateway.client.send(gateway.client.request("POST", "/v1/files", &[kind], body.as_bytes())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(gateway.client.ask().await.refusal(), (429, "quota_exhausted".into()));
+    assert_eq!(gateway.codex.fault_hits(fault), 1, "the account is not asked again before its reset");
 }

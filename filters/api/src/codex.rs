@@ -3,10 +3,12 @@
 //! Sources: docs/upstream.md (Events, Errors), docs/errors.md (Sentences) and docs/decisions.md (E7, E13, R2).
 
 mod bare;
+mod compaction;
 mod failure;
 mod sentence;
 
 pub use bare::bare_response;
+pub use compaction::NoCompaction;
 pub use failure::{Failure, Verdict};
 pub use sentence::{Facts, sentence};
 

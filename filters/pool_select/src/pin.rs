@@ -1,4 +1,5 @@
-//! Which account a request is bound to: the one that has its files, or gave the response that it continues (docs/routing.md, Continuity).
+//! Which account a request is bound to: the one that has its files, gave the response that it continues, or made the compaction that its
+//! conversation begins with (docs/routing.md, Continuity).
 
 use pooler_filter::{
     AccountId, AccountView, Affinity, FileStanding, Files, Intent, KeyFacts, Reject, RejectKind, Standing,
@@ -24,7 +25,7 @@ impl Pin {
     /// Looks up what the request refers to. None: any account may serve it.
     ///
     /// # Errors
-    /// A file that is unknown, not ready, or on another account than the rest.
+    /// A file that is unknown, not ready, or on another account than the rest, a compaction among it.
     pub(crate) async fn of(
         intent: &Intent,
         key: &KeyFacts,
@@ -47,6 +48,14 @@ impl Pin {
                 return Err(file_conflict());
             }
             pin.get_or_insert(Self { account: facts.account, bond: Bond::File });
+        }
+        // What cannot be left out has no place: a compaction. The last one stands for those before it.
+        let compaction = intent.replayed.iter().rfind(|item| item.place.is_none());
+        if let Some(account) = compaction.and_then(|item| affinity.get(&seed::issuer(key, &item.digest))) {
+            if pin.is_some_and(|pin| pin.bond == Bond::File && pin.account != account) {
+                return Err(file_conflict());
+            }
+            pin.get_or_insert(Self { account, bond: Bond::Response });
         }
         Ok(pin)
     }

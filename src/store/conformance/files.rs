@@ -7,7 +7,7 @@ use pooler_filter::{AccountId, KeyId, PoolId, Timestamp};
 use super::fixtures::NOW;
 use super::{Bench, on_every_engine};
 use crate::store::records::{FileRecord, FileStatus};
-use crate::store::{FileStore, StoreError};
+use crate::store::{FileStore, LedgerStore, StoreError};
 
 on_every_engine!(
     a_file_is_known_to_its_key_and_to_nobody_else,
@@ -88,7 +88,9 @@ async fn an_expired_file_is_gone_before_it_is_deleted<B: Bench>() {
     store.put_file(file("old")).await.unwrap();
     let later = NOW.plus(DAY);
     store.put_file(FileRecord { expires_at: later.plus(DAY), ..file("new") }).await.unwrap();
+    let steps = store.commit_stats().operations;
     assert_eq!(store.prune_files(NOW).await, Ok(0));
+    assert_eq!(store.commit_stats().operations, steps, "a look that finds nothing holds nobody up");
     assert_eq!(ids(&store.files(POOL, &key(), later).await.unwrap()), ["new"]);
     assert_eq!(store.file(POOL, &key(), "old", later).await, Ok(None));
     assert_eq!(store.prune_files(later).await, Ok(1));

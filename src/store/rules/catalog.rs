@@ -8,8 +8,9 @@ use crate::store::codec::{Table, key};
 use crate::store::draft::Draft;
 use crate::store::records::{AccountRecord, AccountStatus, CatalogSeen, CatalogSource, PoolRecord};
 
+/// What is damaged is not there: accounts are asked again.
 pub(in crate::store) fn load(draft: &Draft<'_>) -> Result<CatalogRows, StoreError> {
-    Ok(CatalogRows { sources: draft.list()?, seen: draft.list()? })
+    Ok(CatalogRows { sources: draft.list_readable()?, seen: draft.list_readable()? })
 }
 
 pub(in crate::store) fn put_source(draft: &mut Draft<'_>, source: &CatalogSource) -> Result<(), StoreError> {
@@ -22,7 +23,11 @@ pub(in crate::store) fn put_source(draft: &mut Draft<'_>, source: &CatalogSource
 pub(in crate::store) fn see(draft: &mut Draft<'_>, seen: &[CatalogSeen]) -> Result<(), StoreError> {
     for one in seen {
         let place = key::seen(one.pool, &one.model);
-        if draft.read::<CatalogSeen>(&place)?.is_none() && draft.read::<PoolRecord>(&key::pool(one.pool))?.is_some() {
+        let known = match draft.read::<CatalogSeen>(&place) {
+            Err(StoreError::Corrupt(_)) => false,
+            read => read?.is_some(),
+        };
+        if !known && draft.read::<PoolRecord>(&key::pool(one.pool))?.is_some() {
             draft.write(place, one)?;
         }
     }
@@ -36,7 +41,7 @@ pub(super) fn forget_account(draft: &mut Draft<'_>, account: AccountId) {
 
 /// The pool is gone, and so is what it saw.
 pub(super) fn forget_pool(draft: &mut Draft<'_>, pool: PoolId) -> Result<(), StoreError> {
-    for seen in draft.list::<CatalogSeen>()?.into_iter().filter(|seen| seen.pool == pool) {
+    for seen in draft.list_readable::<CatalogSeen>()?.into_iter().filter(|seen| seen.pool == pool) {
         draft.delete(Table::CatalogSeen, key::seen(pool, &seen.model));
     }
     Ok(())

@@ -3,9 +3,8 @@
 use pooler_filter::Timestamp;
 
 use super::clipped;
-use super::ledger::CHUNK;
 use crate::store::StoreError;
-use crate::store::codec::{Table, key};
+use crate::store::codec::{Table, decode, key};
 use crate::store::draft::Draft;
 use crate::store::records::FileRecord;
 
@@ -23,14 +22,19 @@ pub(in crate::store) fn put(draft: &mut Draft<'_>, mut file: FileRecord) -> Resu
     draft.write(key::file(file.pool, &file.key, &file.id), &file)
 }
 
-/// Deletes some files that have expired; fewer than [`CHUNK`] means none is left.
-pub(in crate::store) fn prune(draft: &mut Draft<'_>, now: Timestamp) -> Result<usize, StoreError> {
-    let expired =
-        |draft: &Draft<'_>, key: &[u8]| Ok(draft.read::<FileRecord>(key)?.is_some_and(|file| file.expires_at <= now));
-    let old = draft.stored_keys(Table::Files, key::all(), CHUNK, expired)?;
-    let count = old.len();
+/// Whether this row is of a file that has expired.
+pub(in crate::store) fn is_old(key: &[u8], bytes: &[u8], now: Timestamp) -> Result<bool, StoreError> {
+    Ok(decode::<FileRecord>(key, bytes)?.expires_at <= now)
+}
+
+/// Deletes those of these files that have expired, and tells how many they were.
+pub(in crate::store) fn prune(draft: &mut Draft<'_>, old: Vec<Vec<u8>>, now: Timestamp) -> Result<usize, StoreError> {
+    let mut count = 0;
     for key in old {
-        draft.delete(Table::Files, key);
+        if draft.read::<FileRecord>(&key)?.is_some_and(|file| file.expires_at <= now) {
+            draft.delete(Table::Files, key);
+            count += 1;
+        }
     }
     Ok(count)
 }

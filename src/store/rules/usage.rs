@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use pooler_filter::{KeyId, Timestamp};
 
-use super::ledger::CHUNK;
 use crate::store::StoreError;
 use crate::store::codec::{DaySums, HourSums, Table, decode, key};
 use crate::store::draft::{Draft, Order, Rows, Writes};
@@ -46,25 +45,38 @@ pub(in crate::store) fn read(
     Ok(sums)
 }
 
-/// Some hours that were over before become part of their days; fewer than [`CHUNK`] means none is left.
-pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Result<usize, StoreError> {
-    let first_kept = Span::Hour.number(before);
-    let old = |_: &Draft<'_>, place: &[u8]| Ok(key::usage_parts(place).is_some_and(|(_, hour)| hour < first_kept));
-    let old = draft.stored_keys(Table::UsageHours, key::all(), CHUNK, old)?;
-    for place in &old {
-        let (Some((id, hour)), Some(HourSums(gone))) = (key::usage_parts(place), draft.read(place)?) else { continue };
+/// Whether this row is the sum of an hour that was over before.
+pub(in crate::store) fn is_old(place: &[u8], bytes: &[u8], before: Timestamp) -> Result<bool, StoreError> {
+    let old = key::usage_parts(place).is_some_and(|(_, hour)| hour < Span::Hour.number(before));
+    // Read only to see that it can be.
+    if old { decode::<HourSums>(place, bytes).map(|_| true) } else { Ok(false) }
+}
+
+/// These hours become part of their days; tells how many they were.
+pub(in crate::store) fn prune(draft: &mut Draft<'_>, old: Vec<Vec<u8>>) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for place in old {
+        let (Some((id, hour)), Some(HourSums(gone))) = (key::usage_parts(&place), draft.read(&place)?) else {
+            continue;
+        };
         let day = key::usage(&id, hour / HOURS);
         let mut sums = draft.read::<DaySums>(&day)?.unwrap_or_default();
         sums.0 += gone;
         draft.write(day, &sums)?;
-        draft.delete(Table::UsageHours, place.clone());
+        draft.delete(Table::UsageHours, place);
+        count += 1;
     }
-    Ok(old.len())
+    Ok(count)
 }
 
-/// All sums anew, out of the rows of requests: for a store that was made before there were any. A row that cannot be read is not in them.
+/// All sums anew, out of the rows of requests: for a store that was made before there were any. Sums that are there all the same count for
+/// nothing. A row that cannot be read is not in them.
 pub(in crate::store) fn rebuild(rows: &dyn Rows) -> Result<Writes, StoreError> {
     let mut draft = Draft::new(rows);
+    for table in [Table::UsageHours, Table::UsageDays] {
+        let all = draft.stored_keys(table, key::all(), usize::MAX, |_, _| Ok(true))?;
+        all.into_iter().for_each(|place| draft.delete(table, place));
+    }
     let (mut counted, mut unreadable) = (0_u64, 0_u64);
     rows.scan(Table::Requests, key::all(), Order::Rising, &mut |key, bytes| {
         match decode::<RequestRecord>(key, bytes) {

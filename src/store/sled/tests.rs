@@ -6,14 +6,16 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use pooler_filter::RequestId;
+use pooler_filter::{AccountId, PoolId, RequestId};
 
 use super::*;
-use crate::store::codec::{MetaNumber, Table, encode, key};
-use crate::store::conformance::fixtures::{NOW, actor, imported, pool, reserved, settled, subject};
+use crate::store::codec::{HourSums, MetaNumber, Table, encode, key};
+use crate::store::conformance::fixtures::{NOW, account, actor, imported, pool, reserved, settled, subject};
 use crate::store::durable::Durable;
-use crate::store::records::Span;
-use crate::store::{Appended, ControlOp, ControlStore, LedgerStore, RequestFilter, TokenStore};
+use crate::store::records::{CatalogModel, CatalogSeen, CatalogSource, FileRecord, FileStatus, Span};
+use crate::store::{
+    Appended, CatalogStore, ControlOp, ControlStore, ControlTx, FileStore, LedgerStore, RequestFilter, TokenStore,
+};
 
 fn options(directory: &tempfile::TempDir) -> SledOptions {
     SledOptions::new(directory.path().join("store"))
@@ -159,6 +161,117 @@ async fn a_store_from_before_the_sums_gets_them_out_of_its_rows_once() {
         assert_eq!(sums(&store).await, made);
         store.close();
     }
+}
+
+/// Whatever an attempt that was broken off left behind, the sums are those of the rows.
+#[tokio::test]
+async fn sums_are_made_from_nothing_when_an_earlier_try_was_broken_off() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    for mark in 1..=3 {
+        let id = RequestId::generate();
+        store.append(reserved(id, mark));
+        store.append(settled(id, mark));
+    }
+    store.flush().await.unwrap();
+    let key = subject().key.unwrap();
+    let made = store.usage(&key, Span::Hour, NOW).await.unwrap();
+    assert_eq!(made.requests, 3);
+    // All sums are there, and the number of the format is not.
+    let format = key::meta("format");
+    let old = encode(&format, &MetaNumber(1)).unwrap();
+    tamper(&store, Table::Meta, &format, |bytes| *bytes = old);
+    store.close();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    assert_eq!(store.usage(&key, Span::Hour, NOW).await.unwrap(), made);
+}
+
+/// The rows of requests are the truth: a sum that is damaged costs neither a settlement nor the store.
+#[tokio::test]
+async fn a_damaged_sum_does_not_stop_requests_from_ending() {
+    let directory = tempfile::tempdir().unwrap();
+    let (report, reports) = mpsc::channel();
+    let options = options(&directory).on_fatal(Arc::new(move |what| report.send(what.to_owned()).unwrap()));
+    let store = SledStore::open(&options).unwrap();
+    let [first, second] = [RequestId::generate(), RequestId::generate()];
+    store.append(reserved(first, 1));
+    store.append(reserved(second, 2));
+    store.append(settled(first, 1)).wait().await.unwrap();
+    let place = {
+        let trees = store.trees.lock().clone().unwrap();
+        let (place, _) = trees.raw(Table::UsageHours).first().unwrap().unwrap();
+        place.to_vec()
+    };
+    tamper(&store, Table::UsageHours, &place, |bytes| *bytes.last_mut().unwrap() ^= 1);
+    assert_eq!(store.append(settled(second, 2)).wait().await, Ok(Appended::Recorded));
+    assert!(store.get(second).await.unwrap().unwrap().settled.is_some());
+    let told = store.usage(&subject().key.unwrap(), Span::Hour, NOW).await;
+    assert!(matches!(told, Err(StoreError::Corrupt(_))), "a wrong sum is told to nobody: {told:?}");
+    assert!(reports.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_damaged_row_does_not_keep_others_from_being_thrown_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    let owner = subject().key.unwrap();
+    let file = |id: &str| FileRecord {
+        id: id.to_owned(),
+        pool: PoolId::from_bytes([1; 16]),
+        key: owner.clone(),
+        account: AccountId::from_bytes([2; 16]),
+        bytes: 1,
+        filename: String::new(),
+        purpose: String::new(),
+        status: FileStatus::Processed,
+        created_at: NOW,
+        expires_at: NOW,
+    };
+    for id in ["a", "b", "c"] {
+        store.put_file(file(id)).await.unwrap();
+    }
+    let hour = Span::Hour.number(NOW);
+    {
+        let trees = store.trees.lock().clone().unwrap();
+        for earlier in 1..=3 {
+            let place = key::usage(&owner, hour - earlier);
+            let sums = encode(&place, &HourSums::default()).unwrap();
+            trees.raw(Table::UsageHours).insert(place, sums).unwrap();
+        }
+    }
+    let damage = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    tamper(&store, Table::Files, &key::file(PoolId::from_bytes([1; 16]), &owner, "a"), damage);
+    tamper(&store, Table::UsageHours, &key::usage(&owner, hour - 3), damage);
+    for left in [2, 0] {
+        assert_eq!((store.prune_files(NOW).await, store.prune_usage(NOW).await), (Ok(left), Ok(left)));
+    }
+}
+
+/// What an account told of its models can be asked again, so it is not worth a start.
+#[tokio::test]
+async fn a_damaged_row_of_the_catalog_costs_that_row_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    let (team, accounts) = (pool("team"), [account("a"), account("b")]);
+    let mut tx = ControlTx::new().with(ControlOp::PutPool(team.clone()));
+    for account in &accounts {
+        tx = tx.with(ControlOp::PutAccount(account.clone()));
+    }
+    store.apply(tx, &actor()).await.unwrap();
+    for account in &accounts {
+        let models = vec![CatalogModel { slug: "m".to_owned(), ..CatalogModel::default() }];
+        store.put_source(CatalogSource { account: account.id, fetched_at: NOW, etag: None, models }).await.unwrap();
+    }
+    let seen = ["m", "n"].map(|model| CatalogSeen { pool: team.id, model: model.to_owned(), at: NOW });
+    store.see(seen.to_vec()).await.unwrap();
+    let damage = |bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1;
+    tamper(&store, Table::CatalogSources, &key::account(accounts[0].id), damage);
+    tamper(&store, Table::CatalogSeen, &key::seen(team.id, "m"), damage);
+    let rows = store.load_catalog().await.unwrap();
+    assert_eq!(rows.sources.iter().map(|source| source.account).collect::<Vec<_>>(), [accounts[1].id]);
+    assert_eq!(rows.seen, seen[1..]);
+    store.see(seen.to_vec()).await.unwrap();
+    assert_eq!(store.load_catalog().await.unwrap().seen, seen, "it is written anew");
 }
 
 /// A store whose disk refuses at the given sync; the reports of its end.

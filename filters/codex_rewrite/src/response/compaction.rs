@@ -1,19 +1,15 @@
 //! The answer to a request that ends in a `compaction_trigger`: the one item that the backend made of the conversation, in a response of
 //! ours (docs/v1.md, Compaction trigger).
 
-use pooler_filter::codex::{Failure, bare_response};
+use pooler_filter::codex::{Failure, NoCompaction, bare_response};
 use pooler_filter::json::{Json, Kind, Value};
-use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, RejectKind, Stage};
+use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
 use super::edits::{Edits, Members};
 use super::event::{self, Class, Event};
 use super::neutral::{self, Facts, Present};
 use super::{Asked, MOST_BYTES, failed, frames};
 use crate::echo::Echo;
-
-const NOT_JSON: &str = "upstream compact response was not valid JSON";
-const NO_CONTENT: &str = "upstream compact response did not include encrypted compaction content";
-const BAD_STREAM: &str = "upstream compact stream was invalid";
 
 /// The id of a streamed response that the backend gave none.
 const NO_ID: &str = "resp_compaction";
@@ -54,9 +50,9 @@ impl Stage for Compaction {
             },
             FrameKind::Json => {
                 let json = Json::parse(frame.data().clone()).ok().filter(|json| json.root().kind() == Kind::Object);
-                self.whole(&json.ok_or_else(|| invalid(NOT_JSON))?, echo, out)
+                self.whole(&json.ok_or(NoCompaction::NotJson)?, echo, out)
             }
-            FrameKind::Opaque => Err(invalid(NOT_JSON)),
+            FrameKind::Opaque => Err(NoCompaction::NotJson.into()),
         }
     }
 
@@ -65,7 +61,7 @@ impl Stage for Compaction {
             return Ok(());
         }
         let echo = cx.require::<Echo>()?;
-        let missing = || invalid(if self.streamed { BAD_STREAM } else { NOT_JSON });
+        let missing = || Reject::from(if self.streamed { NoCompaction::BadStream } else { NoCompaction::NotJson });
         match (end, self.stream) {
             // The client has the head of a stream already; all else it has to be told in it.
             (End::Failed(reject), true) => out.push(self.failed(reject, echo)),
@@ -105,20 +101,20 @@ impl Compaction {
         }
         match (event.class, event.response()) {
             (Class::Completed, Some(response)) => self.answer(response, echo, out),
-            (class, _) if class.is_terminal() => Err(invalid(BAD_STREAM)),
+            (class, _) if class.is_terminal() => Err(NoCompaction::BadStream.into()),
             _ => Ok(()),
         }
     }
 
     /// A plain JSON answer.
     fn whole(&mut self, json: &Json, echo: &Echo, out: &mut Out) -> Result<(), Reject> {
-        let event = bare_response(json).ok_or_else(|| invalid(NO_CONTENT))?;
-        let event = Event::of(&event, None).ok_or_else(|| invalid(NO_CONTENT))?;
+        let event = bare_response(json).ok_or(NoCompaction::NoContent)?;
+        let event = Event::of(&event, None).ok_or(NoCompaction::NoContent)?;
         if let Some(failure) = event.failure(&*self.asked.clock) {
             return Err(self.told(failure));
         }
         if event.class != Class::Completed {
-            return Err(invalid(NO_CONTENT));
+            return Err(NoCompaction::NoContent.into());
         }
         self.answer(json.root(), echo, out)
     }
@@ -140,7 +136,7 @@ impl Compaction {
                 let first = output.iter().flat_map(Value::items).find_map(|item| self.item_of(item));
                 // The oldest form has the summary beside the output.
                 let beside = || response.get("compaction_summary").filter(|_| self.native).and_then(native_summary);
-                first.or_else(|| beside().map(Ok)).unwrap_or_else(|| Err(invalid(NO_CONTENT)))?
+                first.or_else(|| beside().map(Ok)).unwrap_or_else(|| Err(NoCompaction::NoContent.into()))?
             }
         };
         let response = self.response(response, &item, echo);
@@ -206,7 +202,7 @@ fn public_item(item: Value<'_>) -> Option<Result<Vec<u8>, Reject>> {
     let content = content.filter(|content| content.as_str().is_some_and(|text| !text.trim().is_empty()));
     let id = item.get("id");
     let Some(content) = content.filter(|_| id.is_none_or(|id| matches!(id.kind(), Kind::String | Kind::Null))) else {
-        return Some(Err(invalid(NO_CONTENT)));
+        return Some(Err(NoCompaction::NoContent.into()));
     };
     let mut members = Members::default();
     members.add_str("type", "compaction");
@@ -250,9 +246,4 @@ fn native_response(id: &str, response: Value<'_>, item: &[u8]) -> Vec<u8> {
         members.add("usage", &usage.raw_bytes());
     }
     members.into_object()
-}
-
-/// 502: the backend gave no compaction. The message is ours, so it is kept (docs/decisions.md, E7).
-fn invalid(message: &'static str) -> Reject {
-    Reject::new(RejectKind::BadGateway, "invalid_compaction_response", message)
 }

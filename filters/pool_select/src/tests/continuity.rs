@@ -111,13 +111,49 @@ async fn reasoning_goes_to_the_account_that_issued_it_and_its_issuer_is_told() {
 }
 
 #[tokio::test]
+async fn an_event_without_a_label_is_remembered_by_its_data() {
+    let ports = with_accounts(3);
+    let item = r#"{"type":"response.output_item.done","item":{"type":"reasoning","encrypted_content":"sealed"}}"#;
+    answered_by(&ports, 3, Frame::unnamed(item)).await;
+    let plan = Ask::new().intent(|intent| intent.replayed = vec![replayed("sealed")]).plan(&ports).await;
+    assert_eq!(plan[0], (account(3), Reason::Issuer));
+    answered_by(&ports, 2, Frame::unnamed(r#"{"type":"response.created","response":{"id":"resp_2"}}"#)).await;
+    assert_eq!(continuing("resp_2").plan(&ports).await, [(account(2), Reason::Pinned)]);
+}
+
+#[tokio::test]
 async fn a_whole_json_answer_is_remembered_like_its_events() {
     let ports = with_accounts(2);
     let body = r#"{"id":"resp_7","output":[{"type":"compaction","encrypted_content":"c"}]}"#;
     answered_by(&ports, 2, Frame::json(body)).await;
     assert_eq!(continuing("resp_7").plan(&ports).await, [(account(2), Reason::Pinned)]);
-    let ask = Ask::new().intent(|intent| intent.replayed = vec![Replayed { place: None, ..replayed("c") }]);
-    assert_eq!(ask.plan(&ports).await[0], (account(2), Reason::Issuer));
+    assert_eq!(with_compaction("c").plan(&ports).await, [(account(2), Reason::Pinned)]);
+}
+
+fn with_compaction(content: &str) -> Ask {
+    Ask::new()
+        .intent(|intent| intent.replayed = vec![replayed("thought"), Replayed { place: None, ..replayed(content) }])
+}
+
+#[tokio::test]
+async fn a_compaction_binds_to_the_account_that_made_it_while_that_is_known() {
+    let ports = with_accounts(3);
+    for (n, content) in [(2, "old"), (3, "new")] {
+        let item = format!(r#"{{"output":[{{"type":"compaction","encrypted_content":"{content}"}}]}}"#);
+        answered_by(&ports, n, Frame::json(item)).await;
+    }
+    assert_eq!(with_compaction("unknown").plan(&ports).await.len(), 3);
+    assert_eq!(with_compaction("old").plan(&ports).await, [(account(2), Reason::Pinned)]);
+    let compaction = |content| Replayed { place: None, ..replayed(content) };
+    let both = Ask::new().intent(|intent| intent.replayed = vec![compaction("old"), compaction("new")]);
+    assert_eq!(both.plan(&ports).await, [(account(3), Reason::Pinned)], "the last one counts");
+    file(&ports, "file_1", 1, FileStanding::Ready);
+    let apart = with_compaction("new").intent(|intent| intent.files = vec!["file_1".into()]);
+    assert_eq!(told(&apart.refused(&ports).await), (409, "file_assignment_conflict", "file_id"));
+    set(&ports, 3, |view| view.demoted = true);
+    assert_eq!(with_compaction("new").plan(&ports).await.len(), 1);
+    set(&ports, 3, |view| view.standing = Standing::Exhausted(None));
+    assert_eq!(told(&with_compaction("new").refused(&ports).await), (503, "pinned_continuation_unavailable", "model"));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::support::{Backend, Host, message};
+use crate::echo::Form;
+use crate::response::images;
 
 /// Streams as the backend sends them, and streams that need every kind of repair.
 fn recorded() -> Vec<String> {
@@ -75,8 +77,37 @@ fn noise() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Answers to other requests that come as a stream, each with the host that reads it.
+fn of_other_forms() -> Vec<(fn() -> Host, String)> {
+    let item = |kind: &str, name: &str, content: &str| json!({"id": "i_\u{e9}", "type": kind, "status": "completed", name: content});
+    let stream = |item: &serde_json::Value| {
+        let done = json!({"output_index": 0, "item": item});
+        Backend::new().begun().event("response.output_item.done", done).completed(json!([item])).wire().to_owned()
+    };
+    let compaction = stream(&item("compaction", "encrypted_content", "gAAA"));
+    vec![
+        (|| Host::streaming().form(Form::CompactionTrigger { streamed: true }), compaction.clone()),
+        (|| Host::collecting().form(Form::CompactionTrigger { streamed: true }), compaction),
+        (|| Host::of(images), stream(&item("image_generation_call", "result", "iVBORw0KGgo="))),
+        (|| Host::of(images), stream(&item("message", "x", "no image"))),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_split_gives_the_same_bytes_in_other_forms(
+        (host, stream) in select(of_other_forms()),
+        ending in select(vec!["\n", "\r\n", "\r"]),
+        sizes in vec(1_usize..90, 1..8),
+    ) {
+        let stream = stream.replace('\n', ending);
+        let whole = host().run(&stream);
+        let split = host().run_split(stream.as_bytes(), &sizes, End::Complete);
+        prop_assert_eq!(whole.bytes(), split.bytes());
+        prop_assert_eq!(whole.refused.map(|r| r.to_string()), split.refused.map(|r| r.to_string()));
+    }
 
     #[test]
     fn every_split_gives_the_same_bytes(stream in select(recorded()), sizes in vec(1_usize..90, 1..8)) {

@@ -13,12 +13,12 @@ use super::child::{self, Child};
 
 const POOL: &str = "bench";
 
-/// Starts it and gives its address and a key; only the level of the log is not its default.
-pub(super) async fn start(upstream: SocketAddr, log: &str) -> io::Result<(Child, SocketAddr, String)> {
+/// Starts it and gives its address and a key; beside its addresses, only what `config` says is not its default.
+pub(crate) async fn start(upstream: SocketAddr, config: &str) -> io::Result<(Child, SocketAddr, String)> {
     let dir = child::directory()?;
     let (file, data) = (dir.path().join("gateway.toml"), dir.path().join("data"));
     let text = format!(
-        "[gateway]\nlisten = [\"127.0.0.1:0\"]\n[operations]\nlisten = \"127.0.0.1:0\"\n[data]\ndir = \"data\"\n[log]\nfilter = \"{log}\"\n"
+        "[gateway]\nlisten = [\"127.0.0.1:0\"]\n[operations]\nlisten = \"127.0.0.1:0\"\n[data]\ndir = \"data\"\n{config}"
     );
     std::fs::write(&file, text)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_codex-pooler"));

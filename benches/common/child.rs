@@ -1,5 +1,7 @@
 //! Processes that are measured: started here, ended here by their id, and asked for the CPU time of all their threads.
 
+#![allow(dead_code, reason = "each bench uses its own part")]
+
 use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -25,9 +27,14 @@ impl Child {
         Ok(Self { process: command.stdin(Stdio::piped()).spawn()?, _dir: dir })
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// CPU time of the process and of its children, such as nginx's workers: user and system, all threads.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
-        let id = self.process.id();
+        let id = self.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
         let children = children.split_whitespace().filter_map(|id| id.parse().ok());
         children.chain([id]).try_fold(Duration::ZERO, |sum, id: u32| Ok(sum + cpu_of(id)?))
