@@ -6,9 +6,11 @@
 //! | `sync`, `fetch` | when accounts are asked, and one question |
 //! | `entry` | the answer of the upstream, read without trust |
 //! | `view` | the models of a pool, made out of all that |
+//! | `native` | the same as Codex CLI wants it |
 
 mod entry;
 mod fetch;
+mod native;
 mod sync;
 mod view;
 
@@ -16,9 +18,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use pooler_filter::{AccountId, Catalog, KeyFacts, ModelFacts, PoolId, Timestamp};
 
+pub(crate) use self::native::Page;
 pub(crate) use self::sync::{Parts, Sync};
 use self::view::Member;
 pub(crate) use self::view::{Offer, PoolModels};
@@ -42,6 +46,20 @@ struct Known {
     sources: HashMap<AccountId, CatalogSource>,
     seen: HashMap<(PoolId, String), Timestamp>,
     members: HashMap<PoolId, Vec<Member>>,
+}
+
+impl Known {
+    /// The same, its entries in the memory of those that other accounts told word for word.
+    fn sharing(&self, mut source: CatalogSource) -> CatalogSource {
+        for entry in source.models.iter_mut().filter_map(|model| model.entry.as_mut()) {
+            let known =
+                self.sources.values().flat_map(|source| &source.models).filter_map(|model| model.entry.as_ref());
+            if let Some(known) = known.into_iter().find(|known| *known == entry) {
+                *entry = known.clone();
+            }
+        }
+        source
+    }
 }
 
 /// One state of all pools.
@@ -106,6 +124,7 @@ impl ModelCatalog {
         };
         let fresh = {
             let mut known = self.known.lock();
+            let source = known.sharing(source);
             known.sources.insert(source.account, source);
             self.rebuild(&mut known, now)
         };
@@ -132,7 +151,8 @@ impl ModelCatalog {
             }
         }
         let models = |pool: Option<PoolId>, members: &[Member]| {
-            Arc::new(PoolModels::new(&view::Parts { configured: &self.configured, members, sources, seen, pool }))
+            let (configured, asks) = (&self.configured[..], self.asks);
+            Arc::new(PoolModels::new(&view::Parts { configured, members, sources, seen, pool, asks }))
         };
         let pools = members.iter().map(|(pool, members)| (*pool, models(Some(*pool), members))).collect();
         self.view.store(Arc::new(View { pools, other: models(None, &[]) }));
@@ -143,6 +163,11 @@ impl ModelCatalog {
     pub(crate) fn pool(&self, pool: PoolId) -> Arc<PoolModels> {
         let view = self.view.load();
         Arc::clone(view.pools.get(&pool).unwrap_or(&view.other))
+    }
+
+    /// The models as Codex CLI with this key gets them; none as long as no account has told any.
+    pub(crate) fn page(&self, key: &KeyFacts) -> Option<Arc<Page>> {
+        self.pool(key.pool.id).page(key.allowed_models.as_ref())
     }
 
     /// The models that lists show to this key, the preferred first.
@@ -179,6 +204,10 @@ impl Catalog for ModelCatalog {
 
     fn models(&self, pool: PoolId) -> Vec<Arc<ModelFacts>> {
         self.pool(pool).listed().map(|offer| Arc::clone(&offer.facts)).collect()
+    }
+
+    fn etag(&self, key: &KeyFacts) -> Option<HeaderValue> {
+        Some(self.page(key)?.etag.clone())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Routes that are answered here, without an upstream.
 
+mod codex_usage;
 mod files;
 mod models;
 mod usage;
@@ -11,6 +12,7 @@ use pooler_filter::{Clock, Exchange, LocalReply, Operation, Principal, Reject, R
 use self::files::FileRoutes;
 use crate::catalog::ModelCatalog;
 use crate::files::FileTable;
+use crate::pool::Pool;
 use crate::store::LedgerStore;
 
 /// All of them.
@@ -19,6 +21,7 @@ pub(crate) struct Endpoints {
     models: Arc<ModelCatalog>,
     files: FileRoutes,
     ledger: Arc<dyn LedgerStore>,
+    pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 }
 
@@ -27,16 +30,20 @@ impl Endpoints {
         models: &Arc<ModelCatalog>,
         files: Arc<FileTable>,
         ledger: &Arc<dyn LedgerStore>,
+        pool: &Arc<Pool>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (models, ledger, clock) = (Arc::clone(models), Arc::clone(ledger), Arc::clone(clock));
-        Self { models, files: FileRoutes::new(files), ledger, clock }
+        Self { models, files: FileRoutes::new(files), ledger, pool: Arc::clone(pool), clock }
     }
 
     /// The answer for the route of this exchange.
     pub(crate) async fn answer(&self, cx: &Exchange) -> Result<LocalReply, Reject> {
         let key = &cx.require::<Principal>()?.0;
-        match cx.require::<Route>()?.operation {
+        let route = *cx.require::<Route>()?;
+        match route.operation {
+            Operation::Usage if route.is_native() => Ok(codex_usage::answer(&self.pool, key.pool.id)),
+            Operation::ListModels if route.is_native() => models::native(&self.models, key),
             Operation::ListModels => Ok(models::list(&self.models, key)),
             Operation::GetModel => models::one(&self.models, key, &cx.head().path),
             Operation::ListFiles => self.files.list(cx).await,

@@ -42,6 +42,12 @@ impl FileTable {
         found.filter(is_listed).ok_or_else(not_found)
     }
 
+    /// The file of that id, if this key made it, however far it is and although its time may be over.
+    pub(crate) async fn ever(&self, key: &KeyFacts, id: &str) -> Result<FileRecord, Reject> {
+        let found = self.store.file(key.pool.id, &key.id, id, Timestamp::default()).await.map_err(Reject::internal)?;
+        found.ok_or_else(not_found)
+    }
+
     /// The files of this key whose upload has ended, newest first.
     pub(crate) async fn list(&self, key: &KeyFacts) -> Result<Vec<FileRecord>, Reject> {
         let mut files = self.store.files(key.pool.id, &key.id, self.clock.now()).await.map_err(Reject::internal)?;

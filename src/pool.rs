@@ -5,6 +5,7 @@
 mod affinity;
 mod directory;
 mod health;
+mod quota;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use pooler_filter::{
 pub(crate) use self::affinity::AffinityCache;
 pub(crate) use self::directory::{Account, Directory};
 pub(crate) use self::health::{Health, Mark};
+pub(crate) use self::quota::{Evidence, Limit, Quota, Window};
 use crate::secrets::{Peppers, parse_pool_key};
 use crate::store::records::AccountStatus;
 
@@ -25,12 +27,13 @@ pub(crate) struct Pool {
     directory: ArcSwap<Directory>,
     peppers: Peppers,
     health: Health,
+    quota: Quota,
     clock: Arc<dyn Clock>,
 }
 
 impl Pool {
     pub(crate) fn new(directory: Directory, peppers: Peppers, health: Health, clock: Arc<dyn Clock>) -> Self {
-        Self { directory: ArcSwap::from_pointee(directory), peppers, health, clock }
+        Self { directory: ArcSwap::from_pointee(directory), peppers, health, quota: Quota::default(), clock }
     }
 
     /// Replaces the snapshot.
@@ -62,6 +65,26 @@ impl Pool {
     /// What is known about the accounts' behaviour.
     pub(crate) const fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// The time by which the pool goes.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the upstream told of the quota of the pool's accounts that work, and how each of them stands now.
+    pub(crate) fn evidence(&self, pool: PoolId) -> Vec<(Standing, Evidence)> {
+        let now = self.clock.now();
+        let directory = self.directory.load();
+        let working = directory.assigned(pool).iter().filter(|account| account.routes());
+        let told =
+            |account: &Arc<Account>| Some((self.health.standing(account.id, now), self.quota.of(account.id, now)?));
+        working.filter_map(told).collect()
+    }
+
+    /// What the upstream told of the accounts' quota.
+    pub(crate) const fn quota(&self) -> &Quota {
+        &self.quota
     }
 }
 

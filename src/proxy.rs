@@ -2,6 +2,7 @@
 
 mod admission;
 mod body;
+mod bridge;
 mod budget;
 mod dispatch;
 mod downstream;
@@ -25,7 +26,7 @@ use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
     AttemptResult, Body, Chain, Clock, Exchange, Expects, Flow, Operation, Outcome, OutcomeKind, Plan, Reached, Reject,
-    Slot as _, UpstreamRequest,
+    Route, Slot as _, UpstreamHeaders, UpstreamRequest,
 };
 
 use self::admission::{Bulkheads, Place};
@@ -146,9 +147,12 @@ impl Gateway {
                 if let Err(error) = reply::counted(cx).await {
                     tracing::error!(request_id = %cx.id(), %error, "the ledger did not take a request that was refused later");
                 }
+                let code = reject.code.clone();
+                let is_native = cx.get::<Route>().is_some_and(Route::is_native);
+                let reject = if is_native { reply::native(reject, self.clock.now()) } else { reject };
                 let told = reply::refuse(down, &reject).await;
                 let kind = if told.is_ok() { finish::refused(tried) } else { OutcomeKind::Cancelled };
-                Ended { kind, code: reject.code }
+                Ended { kind, code }
             }
         };
         let mut outcome = Outcome::new(ended.kind, 0);
@@ -182,6 +186,7 @@ impl Gateway {
             }
             Handler::Proxy => self.proxy(found, down, cx, attempts).await,
             Handler::Upload => self.upload(found, down, cx, attempts).await,
+            Handler::Bridge => self.bridge(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
             Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
         }
@@ -238,7 +243,8 @@ impl Gateway {
             let form = body::read_form(&mut down.session, &self.settings, caps, room).await?;
             return Ok((Body::Multipart(form), place));
         }
-        let json = body::read_json(&mut down.session, &self.settings.limits, room).await?;
+        let native = found.route.is_native();
+        let json = body::read_json(&mut down.session, &self.settings.limits, native, room).await?;
         let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
         let place = self.bulkheads.of(found.class, streams).enter().await?;
         Ok((Body::Json(json), place))
@@ -253,7 +259,7 @@ impl Gateway {
         attempts: &Attempts,
     ) -> Result<Result<Committed, Reject>, Stop> {
         let mut running = std::pin::pin!(walk.run(attempts));
-        let mut quiet = (walk.want() == Want::Stream).then_some(self.settings.commit.silent);
+        let mut quiet = walk.commits_silence().then_some(self.settings.commit.silent);
         loop {
             let silence = async {
                 match quiet {
@@ -286,8 +292,9 @@ impl Gateway {
         attempts: &Attempts,
     ) -> Result<Ended, Stop> {
         let (relayed, mark) = match won {
-            Ok(Committed { served, answer, mark }) => {
+            Ok(Committed { served, answer, headers, mark }) => {
                 cx.put(served)?;
+                cx.put(UpstreamHeaders(headers))?;
                 (Relay { gateway: self, down, cx }.answer(answer).await, Some(mark))
             }
             Err(reject) => (Relay { gateway: self, down, cx }.failure(reject).await, None),

@@ -262,7 +262,7 @@ fn gateway(
         pool: Arc::clone(&work.pool),
         accounts: Arc::clone(&work.accounts),
         client: Arc::clone(&work.client),
-        endpoints: Endpoints::new(&work.catalog, Arc::clone(&files), &work.state.stores().ledger, &clock),
+        endpoints: Endpoints::new(&work.catalog, Arc::clone(&files), &work.state.stores().ledger, &work.pool, &clock),
         files,
         metrics: Arc::clone(metrics),
         clock,

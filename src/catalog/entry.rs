@@ -2,9 +2,11 @@
 //! an entry without a usable name is skipped (docs/upstream.md, Models).
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-use crate::store::records::{CatalogModel, CatalogSource};
+use crate::store::records::{CatalogEntry, CatalogModel, CatalogSource};
 
 /// Longest name of a model, and longest name for people, in bytes.
 const MAX_NAME: usize = 96;
@@ -32,16 +34,34 @@ pub(super) enum BadPage {
 }
 
 #[derive(Deserialize)]
-struct Written {
-    models: Vec<Value>,
+struct Written<'a> {
+    #[serde(borrow)]
+    models: Vec<&'a RawValue>,
 }
+
+/// Largest entry that is kept as it was written, in bytes.
+const MAX_ENTRY: usize = 256 << 10;
+/// What of an entry is for people, or says who may have it: two accounts that differ in no more than this serve the same requests.
+const FOR_PEOPLE: [&str; 10] = [
+    "display_name",
+    "description",
+    "priority",
+    "visibility",
+    "availability_nux",
+    "upgrade",
+    "available_in_plans",
+    "minimal_client_version",
+    "supported_in_api",
+    "model_specialty",
+];
 
 /// Reads a page. One that names no model at all is taken for a failure: it must not empty the catalog.
 pub(super) fn read(body: &[u8]) -> Result<Page, BadPage> {
-    let written: Written = serde_json::from_slice(body).map_err(|_| BadPage::NoList)?;
+    let written: Written<'_> = serde_json::from_slice(body).map_err(|_| BadPage::NoList)?;
     let mut page = Page { models: Vec::new(), skipped: 0 };
     for entry in &written.models {
-        let model = entry.as_object().and_then(model);
+        let object: Option<Map<String, Value>> = serde_json::from_str(entry.get()).ok();
+        let model = object.and_then(|object| model(object, entry.get()));
         match model {
             Some(Usable::Model(model))
                 if page.models.len() < CatalogSource::MAX_MODELS
@@ -62,8 +82,8 @@ enum Usable {
     NotForUs,
 }
 
-fn model(entry: &Map<String, Value>) -> Option<Usable> {
-    let slug = entry.get("slug")?.as_str()?;
+fn model(mut entry: Map<String, Value>, text: &str) -> Option<Usable> {
+    let slug = entry.get("slug")?.as_str()?.to_owned();
     let bad = slug.is_empty() || slug.len() > MAX_NAME || slug.chars().any(|c| c.is_whitespace() || c.is_control());
     if bad || slug.contains(['/', '\\']) {
         return None;
@@ -74,7 +94,7 @@ fn model(entry: &Map<String, Value>) -> Option<Usable> {
     let flag = |key: &str| entry.get(key).and_then(Value::as_bool);
     let percent = entry.get("effective_context_window_percent").and_then(Value::as_u64);
     Some(Usable::Model(CatalogModel {
-        slug: slug.to_owned(),
+        slug,
         display_name: entry.get("display_name").and_then(Value::as_str).and_then(display_name),
         listed: entry.get("visibility").and_then(Value::as_str) == Some("list"),
         priority: entry.get("priority").and_then(Value::as_i64),
@@ -87,7 +107,13 @@ fn model(entry: &Map<String, Value>) -> Option<Usable> {
         lite: flag("use_responses_lite") == Some(true),
         reasoning: entry.get("supported_reasoning_levels").and_then(Value::as_array).map(|levels| !levels.is_empty()),
         reasoning_summary: flag("supports_reasoning_summary_parameter").or(flag("supports_reasoning_summaries")),
-        service_tiers: tiers(entry),
+        service_tiers: tiers(&entry),
+        entry: (text.len() <= MAX_ENTRY).then(|| {
+            FOR_PEOPLE.into_iter().for_each(|name| drop(entry.remove(name)));
+            // The members of a map are sorted, so equal entries are equal texts.
+            let behaviour = Sha256::digest(Value::Object(entry).to_string()).into();
+            CatalogEntry { text: text.into(), behaviour }
+        }),
     }))
 }
 

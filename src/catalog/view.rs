@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pooler_filter::{AccountId, ModelFacts, PoolId, Timestamp};
 
+use super::native::{self, Pages};
 use crate::config::Model;
-use crate::store::records::{CatalogModel, CatalogSource};
+use crate::store::records::{CatalogEntry, CatalogModel, CatalogSource};
 
 /// Share of the context window that is told to clients when nobody says otherwise, in percent.
 const PERCENT: u8 = 95;
@@ -36,6 +38,8 @@ pub(crate) struct Offer {
     pub(crate) context_length: Option<u64>,
     /// Whether lists show it; otherwise it can be used by its name.
     pub(crate) listed: bool,
+    /// Its entry for Codex CLI; none as long as no account has told one.
+    pub(super) entry: Option<Bytes>,
 }
 
 /// The models of a pool.
@@ -46,6 +50,8 @@ pub(crate) struct PoolModels {
     by_id: HashMap<String, Arc<Offer>>,
     /// Names of models that the pool had and that no account has any more.
     pub(crate) stale: Vec<String>,
+    /// The list for Codex CLI.
+    pub(super) pages: Pages,
 }
 
 /// What the models of a pool are made of.
@@ -55,6 +61,8 @@ pub(super) struct Parts<'a> {
     pub(super) sources: &'a HashMap<AccountId, CatalogSource>,
     pub(super) seen: &'a HashMap<(PoolId, String), Timestamp>,
     pub(super) pool: Option<PoolId>,
+    /// Whether accounts are asked.
+    pub(super) asks: bool,
 }
 
 /// A model as accounts of the pool told of it; never empty.
@@ -75,7 +83,7 @@ impl PoolModels {
             }
         }
         let offers = if told.is_empty() {
-            parts.configured.iter().map(|model| Arc::new(offer(&model.id, None, Some(model), &[], None))).collect()
+            parts.configured.iter().map(|model| Arc::new(parts.unheard_of(model))).collect()
         } else {
             parts.merged(&told, &unheard)
         };
@@ -84,7 +92,7 @@ impl PoolModels {
         let seen = parts.seen.keys().filter(|(pool, name)| Some(*pool) == parts.pool && !known(name));
         let mut stale: Vec<String> = seen.map(|(_, name)| name.clone()).collect();
         stale.sort();
-        Self { offers, by_id, stale }
+        Self { offers, by_id, stale, pages: Pages::default() }
     }
 
     /// The model of that name, listed or not.
@@ -99,6 +107,16 @@ impl PoolModels {
 }
 
 impl Parts<'_> {
+    /// A model as long as no account has told any.
+    fn unheard_of(&self, model: &Model) -> Offer {
+        let mut offer = offer(&model.id, None, Some(model), &[], None);
+        if model.fallback && self.asks {
+            // An account will tell more of it soon; a client that knows it does better with what it knows.
+            offer.entry = None;
+        }
+        offer
+    }
+
     /// What accounts told, with what is written over it; written models that no account has under this name come first.
     fn merged(&self, told: &BTreeMap<&str, Told<'_>>, unheard: &[AccountId]) -> Vec<Arc<Offer>> {
         let written = || self.configured.iter().filter(|model| !model.fallback);
@@ -145,6 +163,7 @@ fn offer(
     let window = model.context_window.or_else(|| all().filter_map(|(_, m)| m.context_window).min());
     let percent = all().filter_map(|(_, m)| m.effective_percent).min();
     let percent = model.effective_context_percent.or(percent).unwrap_or(PERCENT);
+    let partition = told.and_then(Partition::of);
     let facts = ModelFacts {
         id: id.to_owned(),
         upstream_id: written.map_or(id, Model::upstream).to_owned(),
@@ -158,14 +177,18 @@ fn offer(
         lite: is_lite(told),
         sources: told
             .map(|told| told.iter().map(|(member, _)| member.account).chain(unheard.iter().copied()).collect()),
+        native_sources: partition.as_ref().map(|partition| partition.accounts.iter().chain(unheard).copied().collect()),
+    };
+    let display_name =
+        model.display_name.clone().or_else(|| first(|m| m.display_name.as_ref())).unwrap_or_else(|| id.to_owned());
+    let entry = match (partition, written) {
+        (Some(partition), _) => native::overlaid(&partition.text, &facts),
+        (None, Some(_)) => Some(native::written(&facts, &display_name, &modalities)),
+        (None, None) => None,
     };
     Offer {
         facts: Arc::new(facts),
-        display_name: model
-            .display_name
-            .clone()
-            .or_else(|| first(|m| m.display_name.as_ref()))
-            .unwrap_or_else(|| id.to_owned()),
+        display_name,
         created: model.created.or(seen.map(Timestamp::as_secs)),
         input_modalities: modalities,
         streaming: model.supports_streaming.unwrap_or(true),
@@ -173,6 +196,34 @@ fn offer(
         reasoning: model.supports_reasoning.or(any(|m| m.reasoning)).unwrap_or(true),
         context_length: window.map(|tokens| tokens * u64::from(percent) / 100),
         listed: written.is_some() || all().any(|(_, model)| model.listed),
+        entry,
+    }
+}
+
+/// Accounts that serve a model in the same way. A native client makes its requests as the entry says that it was shown, so they go to no
+/// account whose entry says otherwise.
+struct Partition {
+    text: Arc<str>,
+    accounts: Vec<AccountId>,
+}
+
+impl Partition {
+    /// The one in which the most accounts take requests; among equals the larger one, then the first. Those that have not told their entry in
+    /// this process belong to it until they do.
+    fn of(told: &Told<'_>) -> Option<Self> {
+        let mut groups: Vec<(&CatalogEntry, usize, usize)> = Vec::new();
+        for (member, entry) in told.iter().filter_map(|(member, model)| Some((member, model.entry.as_ref()?))) {
+            let routes = usize::from(member.routes);
+            match groups.iter_mut().find(|(other, ..)| other.behaviour == entry.behaviour) {
+                Some((_, routing, all)) => (*routing, *all) = (*routing + routes, *all + 1),
+                None => groups.push((entry, routes, 1)),
+            }
+        }
+        let best = groups.iter().map(|(_, routing, all)| (*routing, *all)).max()?;
+        let (chosen, ..) = groups.iter().find(|(_, routing, all)| (*routing, *all) == best)?;
+        let belongs = |model: &CatalogModel| model.entry.as_ref().is_none_or(|e| e.behaviour == chosen.behaviour);
+        let accounts = told.iter().filter(|(_, model)| belongs(model)).map(|(member, _)| member.account).collect();
+        Some(Self { text: Arc::clone(&chosen.text), accounts })
     }
 }
 

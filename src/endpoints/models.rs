@@ -1,5 +1,6 @@
 //! `GET /v1/models` and `GET /v1/models/:id` (docs/v1.md, Models).
 
+use http::header;
 use pooler_filter::{KeyFacts, LocalReply, Reject, RejectKind};
 use serde::Serialize;
 
@@ -33,6 +34,16 @@ struct List<'a> {
 pub(super) fn list(models: &ModelCatalog, key: &KeyFacts) -> LocalReply {
     let offers = models.shown_to(key);
     json(&List { object: "list", data: offers.iter().map(|offer| entry(offer, key)).collect() })
+}
+
+/// The same as Codex CLI wants them. As long as no account has told its models, the client does better with those that it knows itself.
+pub(super) fn native(models: &ModelCatalog, key: &KeyFacts) -> Result<LocalReply, Reject> {
+    let page = models.page(key).ok_or_else(|| {
+        Reject::new(RejectKind::Unavailable, "models_unavailable", "no account has told its models yet")
+    })?;
+    let mut reply = LocalReply::json(page.body.clone());
+    reply.headers.insert(header::ETAG, page.etag.clone());
+    Ok(reply)
 }
 
 /// The one of them that the path names.

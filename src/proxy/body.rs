@@ -27,14 +27,14 @@ const LARGE: usize = 1024 * 1024;
 pub(crate) async fn read_json(
     session: &mut ServerSession,
     limits: &Limits,
+    native: bool,
     room: &mut Room,
 ) -> Result<JsonObject, Reject> {
     let coding = Coding::of(&session.req_header().headers)?;
     if coding == Coding::Identity {
         let text = read(session, limits.max_body, limits.body_idle_timeout, room).await?;
-        return index(text)
-            .await
-            .map_err(|e| refusal(&e, "request body must be valid JSON", "request body must be an object"));
+        let object = if native { "request body must be a JSON object" } else { "request body must be an object" };
+        return index(text).await.map_err(|e| refusal(&e, "request body must be valid JSON", object));
     }
     require_json(&session.req_header().headers)?;
     let inflating = async {

@@ -6,12 +6,13 @@ mod hold;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AttemptReport, AttemptResult, Candidate, Exchange, Intent, KeyId, Plan, PoolId, PoolView as _,
-    Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest,
+    AccountId, AttemptReport, AttemptResult, Candidate, Code, Exchange, Intent, KeyId, Operation, Plan, PoolId,
+    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest, Verbatim,
 };
 
 pub(crate) use self::attempt::{Answer, Source};
@@ -57,6 +58,8 @@ struct Token {
 pub(crate) struct Committed {
     pub(crate) served: Served,
     pub(crate) answer: Answer,
+    /// Of the upstream's answer.
+    pub(crate) headers: HeaderMap,
     pub(crate) mark: Mark,
 }
 
@@ -69,6 +72,9 @@ pub(crate) struct Walk<'a> {
     key: KeyId,
     model: Box<str>,
     want: Want,
+    /// The client speaks as Codex CLI does, and gets what the upstream says about the request as it came.
+    native: bool,
+    compact: bool,
     input_file: bool,
     context_window: Option<u64>,
     blocks: BlockLimits,
@@ -81,6 +87,7 @@ impl<'a> Walk<'a> {
         let intent = cx.require::<Intent>()?;
         let want = if intent.stream { Want::Stream } else { Want::Whole };
         let principal = cx.require::<Principal>()?;
+        let route = *cx.require::<Route>()?;
         Ok(Self {
             gateway,
             plan: cx.require::<Plan>()?.0.clone(),
@@ -88,11 +95,18 @@ impl<'a> Walk<'a> {
             key: principal.0.id.clone(),
             model: intent.model.as_str().into(),
             want,
+            native: route.is_native(),
+            compact: route.operation == Operation::Compact,
             input_file: intent.input_file,
             context_window: intent.context_window,
-            blocks: gateway.block_limits(cx.require::<Route>()?.operation, want),
+            blocks: gateway.block_limits(route.operation, want),
             request: Frozen::new(request, cx),
         })
+    }
+
+    /// Goes to this account alone.
+    pub(crate) fn only(&mut self, candidate: Candidate) {
+        self.plan = vec![candidate];
     }
 
     /// The same walk with another request, to this account alone.
@@ -104,6 +118,8 @@ impl<'a> Walk<'a> {
             key: self.key.clone(),
             model: self.model.clone(),
             want: self.want,
+            native: self.native,
+            compact: self.compact,
             input_file: self.input_file,
             context_window: self.context_window,
             blocks: self.blocks,
@@ -111,8 +127,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(crate) const fn want(&self) -> Want {
-        self.want
+    /// Whether a client that waits for too long gets the status of a stream before there is one. A native client does not: what came of
+    /// the request has to be told by its status, as the stream is the upstream's own (docs/native.md, Streams).
+    pub(crate) fn commits_silence(&self) -> bool {
+        self.want == Want::Stream && !self.native
     }
 
     /// Tries the candidates in order. An error is final: no candidate is left, or none would do better.
@@ -208,13 +226,19 @@ impl<'a> Walk<'a> {
     ) -> Result<Committed, Lost> {
         let number = attempts.begin(candidate);
         let call = self.request.call(account, credential, replay);
-        let tried =
-            Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks };
+        let tried = Tried {
+            gateway: self.gateway,
+            account: account.id,
+            want: self.want,
+            native: self.native,
+            expects: self.request.expects(),
+            blocks: self.blocks,
+        };
         match tried.run(&account.endpoint, &call).await {
-            Ok(answer) => {
+            Ok((answer, headers)) => {
                 let served =
                     Served { account: candidate.account, label: Arc::clone(&candidate.label), attempt: number };
-                Ok(Committed { served, answer, mark: self.mark(candidate) })
+                Ok(Committed { served, answer, headers, mark: self.mark(candidate) })
             }
             Err(lost) => {
                 attempts.end(self.gateway, lost.result, lost.failure.as_ref());
@@ -245,15 +269,31 @@ impl<'a> Walk<'a> {
     }
 
     fn reject(&self, lost: Lost) -> Reject {
-        let reject = match (lost.reject, lost.failure) {
+        let mut reject = match (lost.reject, lost.failure) {
             (Some(reject), _) => reject,
+            (None, Some(failure)) if self.native => self.told(failure, lost.told),
             (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
         };
+        if self.compact && reject.code_str() == "upstream_request_failed" {
+            reject.message = "upstream compact request failed".into();
+        }
         match lost.why {
             Some(why) if reject.source.is_none() => reject.because(why),
             Some(_) | None => reject,
         }
+    }
+
+    /// For a native client: what the upstream says about the request, as it came; all else is told as to anybody.
+    fn told(&self, failure: Failure, told: Option<Verbatim>) -> Reject {
+        let status = failure.status.filter(|_| failure.is_about_request());
+        let (Some(status), Some(told)) = (status, told) else {
+            return failure.public_reject(self.input_file, self.context_window);
+        };
+        let code = failure.code.unwrap_or(Code::new("upstream_error"));
+        let mut reject = Reject::with_code(RejectKind::Upstream(status), code, "The upstream refuses the request.");
+        reject.verbatim = Some(Box::new(told));
+        reject
     }
 
     fn public(&self, mut failure: Failure) -> Reject {

@@ -1,6 +1,7 @@
 //! What the client gets: refusals, answers given here, and the frames of the upstream's answer. The only place where error JSON becomes a
 //! response, and where the first byte waits for the reservation.
 
+mod native;
 mod relay;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use pooler_filter::{Exchange, LocalReply, Reject, RejectKind, Reservation};
 
 use super::downstream::{Downstream, Gone, Length};
 
+pub(crate) use self::native::native;
 pub(crate) use self::relay::{Fault, Relay, Relayed};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -18,7 +20,16 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Sends a refusal as a status of its own: headers by its kind and code, the envelope as body.
 pub(crate) async fn refuse(down: &mut Downstream, reject: &Reject) -> Result<(), Gone> {
     let mut headers = reject.headers.clone();
-    headers.insert(header::CONTENT_TYPE, JSON);
+    let body = match &reject.verbatim {
+        Some(told) => {
+            told.content_type.iter().for_each(|kind| drop(headers.insert(header::CONTENT_TYPE, kind.clone())));
+            told.body.clone()
+        }
+        None => {
+            headers.insert(header::CONTENT_TYPE, JSON);
+            Bytes::from(reject.envelope())
+        }
+    };
     if reject.status() == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -28,7 +39,7 @@ pub(crate) async fn refuse(down: &mut Downstream, reject: &Reject) -> Result<(),
     if reject.forbids_retry() {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
-    down.whole(reject.status(), &headers, Bytes::from(reject.envelope())).await
+    down.whole(reject.status(), &headers, body).await
 }
 
 /// Sends an answer that was given here.

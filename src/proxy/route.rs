@@ -16,6 +16,8 @@ pub enum Handler {
     Proxy,
     /// A file that is made upstream, uploaded and finished.
     Upload,
+    /// A file that the client uploads itself.
+    Bridge,
     /// Refused with `unsupported_endpoint`, for ever.
     Refuse,
     /// Supported by the protocol, but not built yet: refused in the same way.
@@ -107,23 +109,23 @@ pub const ROUTES: &[Row] = &[
     row!("GET" "/v1/responses/:id" Refuse Unsupported),
     row!("POST" "/v1/responses/:id/cancel" Refuse Unsupported),
     row!("DELETE" "/v1/responses/:id" Refuse Unsupported),
-    row!("GET" "/backend-api/codex/models" Planned Unsupported),
-    row!("GET" "/backend-api/codex/v1/models" Planned Unsupported),
-    row!("POST" "/backend-api/codex/responses" Planned Unsupported),
-    row!("POST" "/backend-api/codex/v1/responses" Planned Unsupported),
+    row!("GET" "/backend-api/codex/models" Local ListModels),
+    row!("GET" "/backend-api/codex/v1/models" Local ListModels),
+    row!("POST" "/backend-api/codex/responses" Proxy Responses),
+    row!("POST" "/backend-api/codex/v1/responses" Proxy Responses),
     row!("GET" "/backend-api/codex/responses" Planned Unsupported),
     row!("GET" "/backend-api/codex/v1/responses" Planned Unsupported),
-    row!("POST" "/backend-api/codex/responses/compact" Planned Unsupported),
-    row!("POST" "/backend-api/codex/v1/responses/compact" Planned Unsupported),
-    row!("POST" "/backend-api/codex/v1/chat/completions" Planned Unsupported),
-    row!("POST" "/backend-api/codex/images/generations" Planned Unsupported images),
-    row!("POST" "/backend-api/codex/images/edits" Planned Unsupported images),
-    row!("POST" "/backend-api/transcribe" Planned Unsupported),
-    row!("POST" "/backend-api/files" Planned Unsupported),
-    row!("POST" "/backend-api/files/:id/uploaded" Planned Unsupported),
-    row!("GET" "/api/codex/usage" Planned Unsupported),
-    row!("GET" "/wham/usage" Planned Unsupported),
-    row!("GET" "/backend-api/wham/usage" Planned Unsupported),
+    row!("POST" "/backend-api/codex/responses/compact" Proxy Compact compact),
+    row!("POST" "/backend-api/codex/v1/responses/compact" Proxy Compact compact),
+    row!("POST" "/backend-api/codex/v1/chat/completions" Proxy Chat),
+    row!("POST" "/backend-api/codex/images/generations" Proxy GenerateImage images),
+    row!("POST" "/backend-api/codex/images/edits" Proxy EditImage images),
+    row!("POST" "/backend-api/transcribe" Proxy Transcribe form audio),
+    row!("POST" "/backend-api/files" Bridge CreateFile files),
+    row!("POST" "/backend-api/files/:id/uploaded" Bridge FinishFile files),
+    row!("GET" "/api/codex/usage" Local Usage),
+    row!("GET" "/wham/usage" Local Usage),
+    row!("GET" "/backend-api/wham/usage" Local Usage),
 ];
 
 /// What is under `/v1` and not in the table, or asked with another method (docs/decisions.md, S14).

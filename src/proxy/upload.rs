@@ -23,7 +23,7 @@ use crate::store::StoreError;
 use crate::store::records::{FileRecord, FileStatus};
 
 /// How often the upstream is asked whether it has finished a file.
-const POLL: Duration = Duration::from_millis(250);
+pub(super) const POLL: Duration = Duration::from_millis(250);
 /// Longest id of a file, in bytes.
 const ID: usize = 200;
 
@@ -34,14 +34,14 @@ struct Failed {
 }
 
 /// What the upstream says of a file that it has made.
-struct Created {
-    id: String,
+pub(super) struct Created {
+    pub(super) id: String,
     target: Target,
 }
 
 /// What the upstream says of a file that it has got.
 #[derive(Debug, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     Done,
     Later,
     Failed,
@@ -72,7 +72,7 @@ impl Gateway {
         let (headers, upload) = (request.headers.clone(), cx.require::<Upload>()?.clone());
         let walk = Walk::new(self, request, cx)?;
         let won = self.dispatch(&walk, down, cx, attempts).await?;
-        let Committed { served, answer, mark } = won.map_err(|reject| not_created(reject, attempts))?;
+        let Committed { served, answer, mark, .. } = won.map_err(|reject| not_created(reject, attempts))?;
         cx.put(served.clone())?;
         let work = Work { gateway: self, walk: &walk, cx, headers, upload: &upload };
         let done = tokio::select! {
@@ -209,7 +209,7 @@ fn not_created(mut reject: Reject, attempts: &Attempts) -> Reject {
 }
 
 impl Created {
-    fn read(answer: &Answer, trusted: &[Origin]) -> Result<Self, &'static str> {
+    pub(super) fn read(answer: &Answer, trusted: &[Origin]) -> Result<Self, &'static str> {
         let json = object(answer).ok_or("the answer is not a JSON object")?;
         let text = |name: &str| json.root().get(name).and_then(|value| value.as_str());
         let id = text("file_id").ok_or("the answer has no file_id")?;
@@ -223,7 +223,7 @@ impl Created {
 }
 
 impl Progress {
-    fn read(answer: &Answer) -> Self {
+    pub(super) fn read(answer: &Answer) -> Self {
         let Some(json) = object(answer) else { return Self::Failed };
         let text = |name: &str| json.root().get(name).and_then(|value| value.as_str());
         let linked = text("download_url").is_some_and(|url| !url.is_empty());

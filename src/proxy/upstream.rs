@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pooler_filter::form::Chunks;
-use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, UpstreamRequest};
+use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, TurnOwner, UpstreamRequest};
 
 use crate::accounts::Credential;
 use crate::client::Call;
@@ -13,6 +13,7 @@ use crate::pool::Account;
 
 const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
+const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
 
 /// The request as every attempt sends it, once the chain is through, but for what only one account can read.
 pub(crate) struct Frozen {
@@ -22,6 +23,8 @@ pub(crate) struct Frozen {
     body: Chunks,
     expects: Expects,
     replayed: Vec<Item>,
+    /// Who gave the turn state among the headers.
+    turn_owner: Option<AccountId>,
 }
 
 /// An item of the input that only the account that issued it can read.
@@ -75,13 +78,14 @@ impl Frozen {
             }
             body @ (Body::Empty | Body::Opaque(_) | _) => body.to_chunks(""),
         };
-        Self { method, path, headers, body, expects, replayed }
+        let turn_owner = cx.get::<TurnOwner>().and_then(|TurnOwner(owner)| *owner);
+        Self { method, path, headers, body, expects, replayed, turn_owner }
     }
 
     /// A question of our own, which no client asked.
     pub(crate) fn get(path: String, headers: HeaderMap) -> Self {
         let (body, replayed) = (Chunks::default(), Vec::new());
-        Self { method: Method::GET, path, headers, body, expects: Expects::Json, replayed }
+        Self { method: Method::GET, path, headers, body, expects: Expects::Json, replayed, turn_owner: None }
     }
 
     /// What a good answer looks like.
@@ -100,6 +104,10 @@ impl Frozen {
         headers.insert(http::header::AUTHORIZATION, credential.authorization.clone());
         headers.remove(ACCOUNT_ID);
         headers.remove(RESIDENCY);
+        // Another account's token: it means nothing here, and is nobody else's to see.
+        if self.turn_owner != Some(account.id) {
+            headers.remove(TURN_STATE);
+        }
         let id = account.chatgpt_account_id.as_str();
         // Ids of our own making mean nothing to the upstream.
         if !id.starts_with("email_") && !id.starts_with("local_") {

@@ -10,7 +10,7 @@ pub mod ledger;
 pub mod tokens;
 pub mod usage;
 
-pub use catalog::{CatalogModel, CatalogSeen, CatalogSource};
+pub use catalog::{CatalogEntry, CatalogModel, CatalogSeen, CatalogSource};
 pub use control::{
     AccountRecord, AccountStatus, AssignmentRecord, KeyDigest, KeyPolicy, KeyRecord, KeyStatus, PoolRecord,
     PoolSettings, PoolStatus, RoutingStrategy,

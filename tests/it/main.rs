@@ -18,6 +18,7 @@
 //! | `files` | uploads, and what is known of them |
 //! | `limits` | bulkheads and memory |
 //! | `models` | `GET /v1/models` and one of them |
+//! | `native`, `native_errors` | what Codex CLI sends and gets over HTTP |
 //! | `process` | `serve` as a process: signals, crashes, the admin socket |
 //! | `program` | the binary as a process of its own |
 //! | `refresh` | refused tokens, and the one refresher |
@@ -48,6 +49,8 @@ mod failover;
 mod files;
 mod limits;
 mod models;
+mod native;
+mod native_errors;
 mod process;
 mod program;
 mod refresh;

@@ -110,7 +110,7 @@ async fn an_unsupported_endpoint_is_refused_whatever_its_body_is() {
         (&[("content-type", "multipart/form-data")], b"--"),
         (&[("accept", "image/png")], b"{}"),
     ] {
-        for path in ["/v1/embeddings", "/v1/fine_tuning/jobs", "/v1/nothing", "/backend-api/codex/responses"] {
+        for path in ["/v1/embeddings", "/v1/fine_tuning/jobs", "/v1/nothing", "/v1/realtime/sessions"] {
             let answer = client.send(client.request("POST", path, headers, body)).await;
             assert_unsupported(&answer, &format!("{path} {headers:?}"));
         }

@@ -267,9 +267,9 @@ pub use ports::{
     SettlementFacts, Standing, TokenUsage,
 };
 pub use registry::{ChainEntry, ChainError, Registry};
-pub use reject::{Code, Extra, Reject, RejectKind, Source};
+pub use reject::{Code, Extra, Reject, RejectKind, Source, Verbatim};
 pub use secret::Secret;
 pub use slots::{
     AttemptReport, AttemptResult, Candidate, Intent, Issuers, Operation, Permit, Plan, Principal, Reason, Replayed,
-    Reservation, Route, Served, Surface, Upload, Usage,
+    Reservation, Route, Served, Surface, TurnOwner, Upload, UpstreamHeaders, Usage,
 };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::HeaderValue;
 
 use crate::{AccountId, Clock, KeyId, Outcome, PoolId, RequestId, Secret, Timestamp};
 
@@ -158,6 +159,8 @@ pub struct ModelFacts {
     pub lite: bool,
     /// The accounts that have it; none: every account of the pool.
     pub sources: Option<Arc<[AccountId]>>,
+    /// Those of them that have it as Codex CLI is told (docs/native.md, Models); none: all of them.
+    pub native_sources: Option<Arc<[AccountId]>>,
 }
 
 /// Knows the models of a pool.
@@ -167,6 +170,12 @@ pub trait Catalog: Send + Sync {
 
     /// All models that the pool shows to clients, the preferred first.
     fn models(&self, pool: PoolId) -> Vec<Arc<ModelFacts>>;
+
+    /// The `ETag` of the models in the form of Codex CLI, as this key would get them now; None when there is none.
+    fn etag(&self, key: &KeyFacts) -> Option<HeaderValue> {
+        let _ = key;
+        None
+    }
 }
 
 /// How far an uploaded file is.

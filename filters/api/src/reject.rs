@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::Timestamp;
@@ -40,9 +41,9 @@ pub enum RejectKind {
     TooLarge,
     /// 415: content coding or media type.
     UnsupportedMedia,
-    /// 429: a rate, ours or the provider's.
+    /// 429: a rate, ours or the provider's; `type` is `rate_limit_error` whatever the code.
     RateLimited,
-    /// 429: a quota is used up.
+    /// 429: a quota is used up; `type` is `usage_limit_reached` whatever the code.
     UsageLimit,
     /// 500: a fault of ours.
     Internal,
@@ -135,6 +136,21 @@ pub enum Extra {
     Recovery,
 }
 
+/// An error answer of the upstream that is passed on as it is. `Debug` tells its size.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Verbatim {
+    /// Its media type, if it had one.
+    pub content_type: Option<HeaderValue>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Verbatim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verbatim({} bytes)", self.body.len())
+    }
+}
+
 /// A refused request: every error that a client sees is one of these.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -153,6 +169,8 @@ pub struct Reject {
     pub headers: HeaderMap,
     /// How long until a new try makes sense, when known.
     pub retry_after: Option<Duration>,
+    /// The answer of the upstream, sent in place of the envelope with [`RejectKind::Upstream`]'s status.
+    pub verbatim: Option<Box<Verbatim>>,
     /// The cause, for the log only.
     pub source: Option<Source>,
 }
@@ -175,6 +193,7 @@ impl Reject {
             extra: None,
             headers: HeaderMap::new(),
             retry_after: None,
+            verbatim: None,
             source: None,
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::form::Chunks;
 use crate::{AccountId, Code, Durable, KeyFacts, Slot, TokenUsage};
@@ -39,6 +39,8 @@ pub enum Operation {
     Transcribe,
     /// `POST /v1/files`: the file is made upstream, uploaded and finished.
     CreateFile,
+    /// `POST /backend-api/files/:id/uploaded`: the file that a native client has uploaded is finished.
+    FinishFile,
     /// `GET /v1/files`.
     ListFiles,
     /// `GET /v1/files/:id`.
@@ -68,6 +70,15 @@ pub struct Route {
     pub surface: Surface,
     /// Needs the pool's permission for image generation.
     pub images: bool,
+}
+
+impl Route {
+    /// Whether its clients speak to it as Codex CLI does: bodies pass as they are, and errors have the form that it acts on. The one chat
+    /// route of the native surface is that of `/v1` under another name (docs/decisions.md, S17).
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.surface == Surface::Native && self.operation != Operation::Chat
+    }
 }
 
 impl Slot for Route {
@@ -168,6 +179,8 @@ pub enum Reason {
     Session,
     /// It issued the reasoning that the request brings back.
     Issuer,
+    /// It gave the turn state, or the response, that a header of the request brings back.
+    Turn,
     /// No other account can serve the request: it has the file, or gave the response that is continued.
     Pinned,
     /// It is first by the client's cache key.
@@ -185,6 +198,7 @@ impl Reason {
         match self {
             Self::Session => "session",
             Self::Issuer => "issuer",
+            Self::Turn => "turn",
             Self::Pinned => "pinned",
             Self::PromptCache => "prompt_cache",
             Self::Rendezvous => "rendezvous",
@@ -221,6 +235,15 @@ impl Slot for Issuers {
     const NAME: &'static str = "issuers";
 }
 
+/// The account that gave the turn state which the request brings back, if that is known: no other account gets to see it. Written by
+/// `pool_select`.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnOwner(pub Option<AccountId>);
+
+impl Slot for TurnOwner {
+    const NAME: &'static str = "turn_owner";
+}
+
 /// The request is counted; its first byte to the client waits until that is durable. Written by `accounting`.
 pub struct Reservation(pub Arc<dyn Durable>);
 
@@ -247,6 +270,21 @@ pub struct Served {
 
 impl Slot for Served {
     const NAME: &'static str = "served";
+}
+
+/// The headers of the upstream's answer, for routes that relay some of them: a filter copies those that it knows to be harmless, and never all
+/// of them. Written by the host when it commits to an attempt. `Debug` tells no values.
+#[derive(Clone)]
+pub struct UpstreamHeaders(pub HeaderMap);
+
+impl Slot for UpstreamHeaders {
+    const NAME: &'static str = "upstream_headers";
+}
+
+impl fmt::Debug for UpstreamHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UpstreamHeaders({})", self.0.len())
+    }
 }
 
 /// What the upstream says that it took. Written by `accounting` when the terminal event passes.

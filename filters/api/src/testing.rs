@@ -100,6 +100,7 @@ impl FakePorts {
             service_tiers: None,
             lite: false,
             sources: None,
+            native_sources: None,
         };
         Arc::new(Self {
             keys: Mutex::default(),
@@ -173,6 +174,10 @@ impl Catalog for Lent {
         let mut models: Vec<_> = self.0.models.lock().values().cloned().collect();
         models.sort_by(|a, b| a.id.cmp(&b.id));
         models
+    }
+
+    fn etag(&self, _: &KeyFacts) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static("W/\"fake\""))
     }
 }
 

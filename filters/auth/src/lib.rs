@@ -50,12 +50,12 @@ impl FilterFactory for Auth {
 #[async_trait]
 impl Filter for Auth {
     async fn on_request_headers(&self, cx: &mut Exchange) -> Result<Flow, Reject> {
-        let surface = cx.require::<Route>()?.surface;
-        if surface == Surface::Other {
+        let route = *cx.require::<Route>()?;
+        if route.surface == Surface::Other {
             return Ok(Flow::Continue);
         }
         let key = self.authenticate(cx)?;
-        self.admit(&key, surface)?;
+        self.admit(&key, route.is_native())?;
         cx.put(Principal(key))?;
         Ok(Flow::Continue)
     }
@@ -70,10 +70,10 @@ impl Auth {
     }
 
     /// Whether that key opens its pool now. The key's own faults are told first: they stay when the pool comes back.
-    fn admit(&self, key: &KeyFacts, surface: Surface) -> Result<(), Refusal> {
+    fn admit(&self, key: &KeyFacts, native: bool) -> Result<(), Refusal> {
         match key.status {
             KeyStatus::Active => {}
-            KeyStatus::Paused | KeyStatus::Revoked if surface == Surface::V1 => return Err(Refusal::Disabled),
+            KeyStatus::Paused | KeyStatus::Revoked if !native => return Err(Refusal::Disabled),
             KeyStatus::Paused => return Err(Refusal::Paused),
             KeyStatus::Revoked => return Err(Refusal::Revoked),
         }

@@ -30,6 +30,11 @@ pub(crate) enum Form {
         /// The upstream was asked for a stream.
         streamed: bool,
     },
+    /// The same on the native surface (docs/native.md, Compaction).
+    NativeTrigger {
+        /// The upstream was asked for a stream.
+        streamed: bool,
+    },
     /// A chat stream with its usage in a chunk of its own.
     ChatUsage,
     /// A transcript as plain text.

@@ -50,7 +50,7 @@ impl FilterFactory for CodexRewrite {
     const NAME: &'static str = "codex_rewrite";
     const CONTRACT: Contract = Contract::new()
         .on_body(&[Route::NAME, Principal::NAME], &[Intent::NAME, Echo::NAME, Upload::NAME])
-        .on_response(&[Intent::NAME, Echo::NAME], &[])
+        .on_response(&[Route::NAME, Principal::NAME, Intent::NAME, Echo::NAME], &[])
         .ports(&[Port::Catalog, Port::Clock]);
     type Config = Config;
 
@@ -69,7 +69,12 @@ impl FilterFactory for CodexRewrite {
 #[async_trait]
 impl Filter for CodexRewrite {
     async fn on_request_body(&self, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<Flow, Reject> {
-        match cx.require::<Route>()?.operation {
+        let route = *cx.require::<Route>()?;
+        if route.is_native() {
+            request::native(self, route.operation, request, cx)?;
+            return Ok(Flow::Continue);
+        }
+        match route.operation {
             Operation::Responses => request::responses(self, request, cx)?,
             Operation::Compact => request::compact(self, request, cx)?,
             Operation::Chat => request::chat(self, request, cx)?,
@@ -91,7 +96,12 @@ impl Filter for CodexRewrite {
 
     fn on_response(&self, head: &mut ResponseHead, cx: &mut Exchange) -> Result<Option<Box<dyn Stage>>, Reject> {
         let clock = || Arc::clone(&self.clock);
-        Ok(match cx.require::<Route>()?.operation {
+        let route = *cx.require::<Route>()?;
+        if route.is_native() {
+            let etag = self.catalog.etag(&cx.require::<Principal>()?.0);
+            return response::native(route.operation, etag, clock(), head, cx);
+        }
+        Ok(match route.operation {
             Operation::Responses => Some(response::responses(clock(), head, cx)?),
             Operation::Compact => Some(response::compact(clock(), head, cx)?),
             Operation::Chat => Some(response::chat(clock(), head, cx)?),

@@ -13,6 +13,7 @@ mod images;
 mod input;
 mod lite;
 mod model;
+mod native;
 mod options;
 mod patch;
 mod projection;
@@ -42,6 +43,7 @@ pub(crate) use self::chat::chat;
 pub(crate) use self::compact::compact;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::images::images;
+pub(crate) use self::native::rewrite as native;
 pub(crate) use self::transcribe::transcribe;
 pub(crate) use self::upload::upload;
 

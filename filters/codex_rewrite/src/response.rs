@@ -14,6 +14,7 @@ mod failed;
 mod frames;
 mod images;
 mod items;
+mod native;
 mod neutral;
 mod normalise;
 mod sequence;
@@ -33,6 +34,7 @@ use self::collect::Collect;
 pub(crate) use self::compact::compact;
 use self::compaction::Compaction;
 pub(crate) use self::images::images;
+pub(crate) use self::native::native;
 use self::stream::Stream;
 pub(crate) use self::transcribe::transcribe;
 
@@ -80,7 +82,9 @@ pub(crate) fn responses(
     let form = cx.require::<Echo>()?.form;
     let (asked, stream) = begin(clock, head, cx)?;
     Ok(match form {
-        Form::CompactionTrigger { streamed } => Box::new(Compaction::new(asked, stream, streamed)),
+        Form::CompactionTrigger { streamed } | Form::NativeTrigger { streamed } => {
+            Box::new(Compaction::new(asked, stream, streamed))
+        }
         Form::Plain | Form::ChatUsage | Form::PlainText if stream => Box::new(Stream::new(asked)),
         Form::Plain | Form::ChatUsage | Form::PlainText => Box::new(Collect::new(asked, collect::response)),
     })

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use pooler_filter::{
     AccountId, AccountView, Affinity, AffinityKey, BuildError, Candidate, Clock, Contract, Exchange, Files, Filter,
     FilterContext, FilterFactory, Flow, Intent, Issuers, KeyFacts, Operation, Outcome, OutcomeKind, Plan, PoolView,
-    Port, Principal, Reason, Reject, Replayed, ResponseHead, Route, Served, Slot, Stage, Standing, UpstreamRequest,
-    async_trait,
+    Port, Principal, Reason, Reject, Replayed, ResponseHead, Route, Served, Slot, Stage, Standing, TurnOwner,
+    UpstreamHeaders, UpstreamRequest, async_trait,
 };
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ impl fmt::Debug for PoolSelect {
 impl FilterFactory for PoolSelect {
     const NAME: &'static str = "pool_select";
     const CONTRACT: Contract = Contract::new()
-        .on_body(&[Principal::NAME, Intent::NAME], &[Plan::NAME, Bindings::NAME, Issuers::NAME])
+        .on_body(&[Principal::NAME, Intent::NAME], &[Plan::NAME, Bindings::NAME, Issuers::NAME, TurnOwner::NAME])
         .on_response(&[Principal::NAME, Route::NAME], &[])
         .ports(&[Port::PoolView, Port::Affinity, Port::Files, Port::Clock]);
     type Config = Config;
@@ -72,6 +72,9 @@ impl Filter for PoolSelect {
         let issuers = self.issuers(intent, key, &accounts);
         let seeds = Seeds::read(cx, key, intent);
         let bindings = seeds.bindings();
+        let head = cx.head();
+        let turn = self.only_or_bound(&accounts, seed::turn_in(head, key).as_ref());
+        let before = self.bound(seed::response_in(head, key).as_ref());
         let plan = match pin {
             Some(pin) => pinned(pin.among(&accounts, intent)?),
             None => {
@@ -87,12 +90,14 @@ impl Filter for PoolSelect {
                     session: self.bound(bindings.session.as_ref()),
                     // The newest item says where the conversation went on last.
                     issuer: issuers.iter().rev().flatten().next().copied(),
+                    turn: turn.or(before),
                     ring_size: if intent.one_account { 1 } else { key.pool.ring_size },
                 }
                 .plan(&ready)
             }
         };
         cx.put(Issuers(issuers))?;
+        cx.put(TurnOwner(turn))?;
         cx.put(bindings)?;
         cx.put(plan)?;
         Ok(Flow::Continue)
@@ -100,6 +105,13 @@ impl Filter for PoolSelect {
 
     fn on_response(&self, _: &mut ResponseHead, cx: &mut Exchange) -> Result<Option<Box<dyn Stage>>, Reject> {
         let (Some(served), Some(bindings)) = (cx.get::<Served>(), cx.get::<Bindings>()) else { return Ok(None) };
+        // Nobody else gets to see it, so nobody else brings it back.
+        if cx.require::<Route>()?.is_native()
+            && let Some(UpstreamHeaders(headers)) = cx.get()
+            && let Some(state) = headers.get(seed::TURN_STATE).and_then(|state| state.to_str().ok())
+        {
+            self.affinity.put(seed::turn(&cx.require::<Principal>()?.0, state.trim()), served.account);
+        }
         let keys: Vec<AffinityKey> = [bindings.session, bindings.prompt_cache].into_iter().flatten().collect();
         // Only these answers hold what a client can bring back.
         let continued = matches!(cx.require::<Route>()?.operation, Operation::Responses | Operation::Compact);
@@ -125,14 +137,19 @@ impl PoolSelect {
         self.affinity.get(key?)
     }
 
-    /// Who issued each of the items that come back. With one account in the pool there is nobody else who could have.
+    /// Who issued each of the items that come back.
     fn issuers(&self, intent: &Intent, key: &KeyFacts, accounts: &[AccountView]) -> Vec<Option<AccountId>> {
+        let issuer = |item: &Replayed| self.only_or_bound(accounts, Some(&seed::issuer(key, &item.digest)));
+        intent.replayed.iter().map(issuer).collect()
+    }
+
+    /// Who gave something. With one account in the pool there is nobody else who could have.
+    fn only_or_bound(&self, accounts: &[AccountView], key: Option<&AffinityKey>) -> Option<AccountId> {
         let only = match accounts {
             [only] => Some(only.account),
             _ => None,
         };
-        let issuer = |item: &Replayed| self.affinity.get(&seed::issuer(key, &item.digest)).or(only);
-        intent.replayed.iter().map(issuer).collect()
+        self.affinity.get(key?).or(only)
     }
 }
 

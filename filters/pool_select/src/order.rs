@@ -15,6 +15,8 @@ pub(crate) struct Order {
     pub(crate) session: Option<AccountId>,
     /// The account that issued the reasoning that comes back: only there it is of use.
     pub(crate) issuer: Option<AccountId>,
+    /// The account that gave what a header of the request brings back: the state of its turn, or the response before.
+    pub(crate) turn: Option<AccountId>,
     /// How many candidates stay; at least one does.
     pub(crate) ring_size: usize,
 }
@@ -23,8 +25,12 @@ impl Order {
     /// Puts accounts that are all able to serve into order. Demotion comes last of all: no affinity lifts a demoted account.
     pub(crate) fn plan(self, ready: &[&AccountView]) -> Plan {
         let mut ranked = self.ranked(ready);
-        let lifted =
-            [(self.prompt_cache, Reason::PromptCache), (self.session, Reason::Session), (self.issuer, Reason::Issuer)];
+        let lifted = [
+            (self.prompt_cache, Reason::PromptCache),
+            (self.session, Reason::Session),
+            (self.turn, Reason::Turn),
+            (self.issuer, Reason::Issuer),
+        ];
         for (account, reason) in lifted {
             if let Some(place) = ranked.iter().position(|r| Some(r.view.account) == account) {
                 ranked[..=place].rotate_right(1);
@@ -42,7 +48,8 @@ impl Order {
     /// By the strategy, or by locality in its place: with one account there is nothing to choose, and a stored binding says more.
     fn ranked<'a>(&self, ready: &[&'a AccountView]) -> Vec<Ranked<'a>> {
         let stored = |account: Option<AccountId>| ready.iter().any(|view| Some(view.account) == account);
-        let unbound = [self.prompt_cache, self.session, self.issuer].into_iter().all(|account| !stored(account));
+        let unbound =
+            [self.prompt_cache, self.session, self.turn, self.issuer].into_iter().all(|account| !stored(account));
         match &self.locality {
             Some(seed) if ready.len() >= 2 && unbound => rendezvous(seed, ready, Reason::PromptCache),
             _ => rendezvous(&self.seed, ready, Reason::Rendezvous),

@@ -14,6 +14,11 @@ const SESSION_HEADERS: [&str; 7] = [
     "x-codex-conversation-id",
 ];
 
+/// A token of the upstream that goes with the requests of one turn.
+pub(crate) const TURN_STATE: &str = "x-codex-turn-state";
+/// Names the response that the client goes on from. It is for us alone.
+const PREVIOUS_RESPONSE: &str = "x-codex-previous-response-id";
+
 /// The seeds of one request.
 #[derive(Clone, Copy)]
 pub(crate) struct Seeds<'a> {
@@ -69,6 +74,21 @@ impl<'a> Seeds<'a> {
         let Self { key, model, .. } = self;
         Sha256::new_with_prefix(format!("{}:{}:{model}:{kind}:", key.pool.id, key.id)).chain_update(value)
     }
+}
+
+/// The key of the account that gave the turn state which the request brings back.
+pub(crate) fn turn_in(head: &RequestHead, key: &KeyFacts) -> Option<AffinityKey> {
+    text(head, TURN_STATE).map(|state| turn(key, state))
+}
+
+/// The key of the account that gave the response which a header of the request names.
+pub(crate) fn response_in(head: &RequestHead, key: &KeyFacts) -> Option<AffinityKey> {
+    text(head, PREVIOUS_RESPONSE).map(|id| response(key, id))
+}
+
+/// The key of the account that gave a turn state.
+pub(crate) fn turn(key: &KeyFacts, state: &str) -> AffinityKey {
+    unmodelled(key, "turn_state", state.as_bytes())
 }
 
 /// The key of the account that issued an item, by the SHA-256 of its `encrypted_content`.

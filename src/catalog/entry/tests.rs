@@ -8,9 +8,26 @@ fn page(models: &Value) -> Page {
 }
 
 fn only(entry: &Value) -> CatalogModel {
+    CatalogModel { entry: None, ..whole(entry) }
+}
+
+fn whole(entry: &Value) -> CatalogModel {
     let mut page = page(&json!([entry]));
     assert_eq!((page.models.len(), page.skipped), (1, 0));
     page.models.remove(0)
+}
+
+#[test]
+fn an_entry_is_kept_byte_for_byte_and_known_by_what_it_does() {
+    let text = r#"{ "slug":"x", "context_window" : 1.0e2, "x":[1,  2] }"#;
+    let entry =
+        |text: &str| read(format!("{{\"models\":[{text}]}}").as_bytes()).unwrap().models.remove(0).entry.unwrap();
+    assert_eq!(&*entry(text).text, text);
+    let behaviour = |more: &str| entry(&format!("{{{more}\"slug\":\"x\",\"context_window\":5}}")).behaviour;
+    assert_eq!(behaviour(""), behaviour("\"description\":\"other words\",\"priority\":7,"));
+    assert_ne!(behaviour(""), behaviour("\"use_responses_lite\":true,"));
+    let huge = json!({"slug": "x", "model_messages": "y".repeat(MAX_ENTRY)});
+    assert_eq!(whole(&huge).entry, None);
 }
 
 #[test]
@@ -36,6 +53,7 @@ fn an_entry_says_what_is_needed_of_it() {
         reasoning: Some(true),
         reasoning_summary: Some(false),
         service_tiers: texts(&["priority", "flex", "ultrafast"]),
+        entry: None,
     };
     assert_eq!(model, expected);
 }

@@ -40,6 +40,7 @@ fn seen_before(
         sources: &sources.collect(),
         seen: &seen,
         pool: Some(POOL),
+        asks: true,
     })
 }
 
@@ -192,4 +193,58 @@ fn a_model_is_as_old_as_its_first_sight_unless_it_was_configured_from_the_start(
     assert_eq!((created("standby"), created("mine"), created("new")), (None, Some(3), Some(100)));
     assert_eq!(models.stale, ["also-gone", "gone"]);
     assert!(models.get("gone").is_none());
+}
+
+/// A model whose entry is written so.
+fn entered(text: &str, behaviour: u8) -> CatalogModel {
+    CatalogModel { entry: Some(CatalogEntry { text: text.into(), behaviour: [behaviour; 32] }), ..told("x") }
+}
+
+fn entry(models: &PoolModels) -> Option<String> {
+    models.get("x").unwrap().entry.as_ref().map(|entry| String::from_utf8(entry.to_vec()).unwrap())
+}
+
+#[test]
+fn a_native_client_is_shown_one_entry_and_served_by_those_that_told_it() {
+    let one = |text, behaviour| [entered(text, behaviour)];
+    let (first, second, third) =
+        (one(r#"{"slug":"x","n":1}"#, 1), one(r#"{"slug":"x","n":2}"#, 2), one(r#"{"slug":"x","n":3}"#, 2));
+    let sources = |models: &PoolModels| models.get("x").unwrap().facts.native_sources.as_ref().unwrap().to_vec();
+    // More accounts take requests with the second behaviour, however it is worded.
+    let models = pool(&[], &[(A, true, Some(&first)), (B, true, Some(&second)), (C, true, Some(&third))]);
+    assert_eq!((entry(&models).as_deref(), sources(&models)), (Some(r#"{"slug":"x","n":2}"#), vec![B, C]));
+    assert_eq!(models.get("x").unwrap().facts.sources.as_ref().unwrap().len(), 3, "all of them serve other clients");
+    let models = pool(&[], &[(A, true, Some(&first)), (B, false, Some(&second)), (C, false, Some(&third))]);
+    assert_eq!((entry(&models).as_deref(), sources(&models)), (Some(r#"{"slug":"x","n":1}"#), vec![A]));
+    let models = pool(&[], &[(A, true, Some(&first)), (B, true, Some(&second))]);
+    assert_eq!(sources(&models), [A], "the first among equals");
+    // What was stored has no entry, and who was not heard of may have it as well.
+    let models = pool(&[], &[(A, true, Some(&first)), (B, true, Some(&[told("x")])), (C, true, None)]);
+    assert_eq!(sources(&models), [A, B, C]);
+}
+
+#[test]
+fn a_model_without_an_entry_is_left_out_unless_somebody_wrote_it() {
+    assert_eq!(entry(&pool(&[], &[(A, true, Some(&[told("x")]))])), None);
+    assert!(entry(&pool(&[written("x")], &[(A, true, Some(&[told("x")]))])).unwrap().contains("\"slug\":\"x\""));
+    let fallback = Model { fallback: true, ..written("x") };
+    assert_eq!(entry(&pool(&[fallback], &[])), None, "an account will tell it");
+    assert!(entry(&pool(&[written("x")], &[])).is_some());
+}
+
+#[test]
+fn a_key_with_a_list_of_models_has_a_page_of_its_own() {
+    let two = [entered(r#"{"slug":"x"}"#, 1), CatalogModel { slug: "y".into(), ..entered(r#"{"slug":"y"}"#, 1) }];
+    let models = pool(&[], &[(A, true, Some(&two))]);
+    let page = |allowed: Option<&[&str]>| {
+        let allowed = allowed.map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let page = models.page(allowed.as_ref()).unwrap();
+        (String::from_utf8(page.body.to_vec()).unwrap(), page.etag.clone())
+    };
+    let all = page(None);
+    assert_eq!((all.0.as_str(), page(None) == all), (r#"{"models":[{"slug":"x"},{"slug":"y"}]}"#, true));
+    let own = page(Some(&["y"]));
+    assert_eq!((own.0.as_str(), own.1 == all.1), (r#"{"models":[{"slug":"y"}]}"#, false));
+    assert_eq!(page(Some(&["z"])).0, r#"{"models":[]}"#, "there is nothing that it could be told of");
+    assert!(pool(&[], &[(A, true, Some(&[told("x")]))]).page(None).is_none());
 }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use pooler_filter::codex::{EventKind, Failure, Verdict, bare_response, sentence};
 use pooler_filter::json::{Json, Kind};
 use pooler_filter::sse::Limits as BlockLimits;
-use pooler_filter::{AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp};
+use pooler_filter::{AccountId, AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp, Verbatim};
 use tokio::time::{Instant, timeout};
 
 use super::Want;
@@ -60,6 +60,8 @@ pub(crate) struct Lost {
     pub(crate) verdict: Verdict,
     /// What the upstream said, if it said something.
     pub(crate) failure: Option<Failure>,
+    /// The answer in which the upstream said it, for clients that get it as it came.
+    pub(crate) told: Option<Verbatim>,
     /// What the client sees if this is the end, when it does not follow from the failure.
     pub(crate) reject: Option<Reject>,
     /// For the log.
@@ -70,7 +72,7 @@ impl Lost {
     fn failed(failure: Failure) -> Self {
         let verdict = failure.verdict();
         let result = if verdict == Verdict::Refresh { AttemptResult::Unauthorized } else { AttemptResult::Refused };
-        Self { result, verdict, failure: Some(failure), reject: None, why: None }
+        Self { result, verdict, failure: Some(failure), told: None, reject: None, why: None }
     }
 
     /// The account cannot read an item with `encrypted_content`.
@@ -81,12 +83,14 @@ impl Lost {
     /// The account has no token that may be tried.
     pub(super) fn unauthorized(why: impl Into<String>) -> Self {
         let why = Some(why.into());
-        Self { result: AttemptResult::Unauthorized, verdict: Verdict::NextCandidate, failure: None, reject: None, why }
+        let (result, verdict) = (AttemptResult::Unauthorized, Verdict::NextCandidate);
+        Self { result, verdict, failure: None, told: None, reject: None, why }
     }
 
     fn broken(result: AttemptResult, code: &'static str, why: String) -> Self {
         let reject = Reject::new(RejectKind::BadGateway, code, sentence(code, Default::default()));
-        Self { result, verdict: Verdict::NextCandidate, failure: None, reject: Some(reject), why: Some(why) }
+        let (verdict, reject, why) = (Verdict::NextCandidate, Some(reject), Some(why));
+        Self { result, verdict, failure: None, told: None, reject, why }
     }
 
     fn invalid(why: impl Into<String>) -> Self {
@@ -110,7 +114,8 @@ impl Lost {
 
     fn too_large() -> Self {
         let reject = Some(response_too_large());
-        Self { result: AttemptResult::Invalid, verdict: Verdict::Final, failure: None, reject, why: None }
+        let (result, verdict) = (AttemptResult::Invalid, Verdict::Final);
+        Self { result, verdict, failure: None, told: None, reject, why: None }
     }
 }
 
@@ -118,17 +123,26 @@ impl Lost {
 #[derive(Debug)]
 pub(super) struct Tried<'a> {
     pub(super) gateway: &'a Gateway,
+    pub(super) account: AccountId,
     pub(super) want: Want,
+    pub(super) native: bool,
     pub(super) expects: Expects,
     pub(super) blocks: BlockLimits,
 }
 
 impl Tried<'_> {
-    pub(super) async fn run(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Lost> {
+    /// The answer, and the headers that it came with.
+    pub(super) async fn run(&self, endpoint: &Endpoint, call: &Call) -> Result<(Answer, HeaderMap), Lost> {
         let (connection, status) = self.call(endpoint, call).await.map_err(|e| Lost::net(&e))?;
+        let headers = connection.headers().cloned().unwrap_or_default();
+        self.gateway.pool.quota().note(self.account, &headers, self.gateway.clock.now());
         if status != StatusCode::OK {
             return Err(self.refused(connection, status).await);
         }
+        Ok((self.answer(connection).await?, headers))
+    }
+
+    async fn answer(&self, connection: Connection) -> Result<Answer, Lost> {
         let kind = connection.header(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
         if kind.starts_with("text/event-stream") && self.expects == Expects::Response {
             return self.hold(connection).await;
@@ -155,20 +169,26 @@ impl Tried<'_> {
 
     async fn refused(&self, mut connection: Connection, status: StatusCode) -> Lost {
         let wait = connection.header(header::RETRY_AFTER.as_str()).and_then(|v| v.trim().parse().ok());
-        let body = match timeout(ERROR_BODY_TIME, connection.read_all(ERROR_BODY)).await {
+        let content_type = connection.headers().and_then(|headers| headers.get(header::CONTENT_TYPE)).cloned();
+        // A native client gets all of it, anybody else a sentence of ours.
+        let most = if self.native { self.gateway.settings.upstream.max_response } else { ERROR_BODY };
+        let body = match timeout(ERROR_BODY_TIME, connection.read_all(most)).await {
             Ok(Ok(body)) => {
                 connection.release().await;
-                body
+                Some(body)
             }
             Ok(Err(_)) | Err(_) => {
                 connection.close().await;
-                Bytes::new()
+                None
             }
         };
         if !status.is_client_error() && !status.is_server_error() {
             return Lost::invalid(format!("status {}", status.as_u16()));
         }
-        Lost::failed(Failure::of_answer(status, &body, wait.map(Duration::from_secs), self.gateway.clock.now()))
+        let (wait, now) = (wait.map(Duration::from_secs), self.gateway.clock.now());
+        let failure = Failure::of_answer(status, body.as_deref().unwrap_or_default(), wait, now);
+        let told = body.filter(|_| self.native).map(|body| Verbatim { content_type, body });
+        Lost { told, ..Lost::failed(failure) }
     }
 
     async fn whole(&self, mut connection: Connection) -> Result<Answer, Lost> {
@@ -206,6 +226,10 @@ impl Tried<'_> {
                     Step::Hold => {}
                     Step::Commit => return Ok(hold.answer(Source { connection, blocks })),
                     Step::End => return Ok(hold.whole(Source { connection, blocks })),
+                    // Nobody would answer better, and the stream is the upstream's own (docs/decisions.md, S6).
+                    Step::Fail(failure) if self.native && failure.verdict() == Verdict::Final => {
+                        return Ok(hold.whole(Source { connection, blocks }));
+                    }
                     Step::Fail(failure) => {
                         connection.close().await;
                         return Err(Lost::failed(failure));

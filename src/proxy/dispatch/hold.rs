@@ -23,7 +23,7 @@ pub(super) enum Step {
     Commit,
     /// The answer is whole.
     End,
-    /// The answer is a failure, and nothing of it was sent.
+    /// The answer is a failure, and nothing of it was sent. The event is the last of those that are held.
     Fail(Failure),
     /// It does not fit into memory.
     TooLarge,
@@ -68,11 +68,12 @@ impl Hold {
     /// One more event.
     pub(super) fn take(&mut self, frame: Frame, now: Timestamp) -> Step {
         let kind = kind_of(&frame);
-        if let Some(failure) = kind.and_then(|kind| failure_in(kind, &frame, now)) {
-            return Step::Fail(failure);
-        }
+        let failure = kind.and_then(|kind| failure_in(kind, &frame, now));
         self.bytes += frame.wire_len();
         self.frames.push(frame);
+        if let Some(failure) = failure {
+            return Step::Fail(failure);
+        }
         let Some(kind) = kind else { return self.full() };
         self.events += 1;
         self.saw_response |= kind == EventKind::Lifecycle || kind.is_terminal();

@@ -1,5 +1,8 @@
 //! The catalog: which models each account told that it has, and since when a pool knows a model.
 
+use std::fmt;
+use std::sync::Arc;
+
 use pooler_filter::{AccountId, PoolId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +49,24 @@ pub struct CatalogModel {
     pub reasoning_summary: Option<bool>,
     /// Service tiers beyond the default one.
     pub service_tiers: Option<Vec<String>>,
+    /// The whole entry as the account wrote it. It is too large to be stored: a new process asks again.
+    #[serde(skip)]
+    pub entry: Option<CatalogEntry>,
+}
+
+/// The entry of a model as an account wrote it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// The JSON object, byte for byte.
+    pub text: Arc<str>,
+    /// SHA-256 of what of it changes how requests are made: entries that differ in other words only are the same here.
+    pub behaviour: [u8; 32],
+}
+
+impl fmt::Debug for CatalogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CatalogEntry({} bytes)", self.text.len())
+    }
 }
 
 /// Since when a pool knows a model.

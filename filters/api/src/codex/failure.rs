@@ -196,6 +196,23 @@ impl Failure {
         }
     }
 
+    /// Whether it says more about the account, its login or its plan, than about the request: no client hears of it (docs/decisions.md, S11).
+    #[must_use]
+    pub fn is_about_account(&self) -> bool {
+        match self.status.map(|s| s.as_u16()) {
+            Some(401..=403) => !self.code_in(&POLICY),
+            Some(_) => false,
+            None => self.code_in(&TOKEN),
+        }
+    }
+
+    /// Whether it is a refusal of this very request that a native client gets as it came (docs/native.md, Errors).
+    #[must_use]
+    pub fn is_about_request(&self) -> bool {
+        self.status.is_some_and(|status| status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS)
+            && !self.is_about_account()
+    }
+
     /// On a public event stream clients would look for a response that they never stored here: it is told as a broken-off answer
     /// (docs/v1.md, Normalisation).
     pub fn mask_lost_response(&mut self) {
@@ -233,6 +250,7 @@ impl Failure {
         let code = self.code.clone().unwrap_or_else(|| Code::new("upstream_error"));
         let text = code.as_str();
         let kind = match text {
+            _ if self.is_usage_limit() => RejectKind::UsageLimit,
             _ if QUOTA.contains(&text) => RejectKind::RateLimited,
             _ if POLICY.contains(&text) || INVALID.iter().any(|p| text.starts_with(p)) => RejectKind::Invalid,
             "server_is_overloaded" | "overloaded_error" => RejectKind::Unavailable,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::iter;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -121,6 +122,14 @@ impl<'a> Value<'a> {
     /// Those of [`JsonObject::from_json`].
     pub fn to_object(&self) -> Result<JsonObject, JsonError> {
         JsonObject::from_json(self.to_json())
+    }
+
+    /// Where its text stands in the text of another value of the same document, in bytes; None when it is not part of it.
+    #[must_use]
+    pub fn place_in(&self, whole: &Self) -> Option<Range<usize>> {
+        let ((start, end), (first, last)) = (self.span(), whole.span());
+        let inside = std::ptr::eq(self.json, whole.json) && first <= start && end <= last;
+        inside.then(|| start - first..end - first)
     }
 
     /// Its place in the index, which names it within its document.

@@ -6,7 +6,7 @@ use super::{Extra, Reject, RejectKind};
 use crate::json::write_str;
 
 /// The longest wait that a client is asked to sit out (docs/decisions.md, E12 and S5).
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How a client goes on after it lost the account of its conversation (docs/errors.md, Lost continuations).
 const RECOVERY: &str = concat!(
@@ -27,6 +27,7 @@ impl Reject {
         let quota = matches!(self.code_str(), "usage_limit_reached" | "insufficient_quota" | "quota_exhausted");
         match (self.kind, self.status().as_u16()) {
             (RejectKind::UsageLimit, _) => "usage_limit_reached",
+            (RejectKind::RateLimited, _) => "rate_limit_error",
             (_, 429) if quota => "usage_limit_reached",
             (_, 429) => "rate_limit_error",
             (_, 500..) => "server_error",

@@ -12,7 +12,8 @@ use super::{Checked, projection};
 use crate::CodexRewrite;
 
 /// Where the upstream compacts.
-const PATH: &str = "/backend-api/codex/responses/compact";
+pub(super) const PATH: &str = "/backend-api/codex/responses/compact";
+
 /// Turns the public request into the one that goes upstream: checked as one for a response, sent with fewer members, and never to a second
 /// account (docs/decisions.md, S7).
 pub(crate) fn compact(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {

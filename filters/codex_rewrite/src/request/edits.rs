@@ -12,16 +12,26 @@ pub(super) struct Edits(pub(super) Vec<(&'static str, Option<Bytes>)>);
 impl Edits {
     /// Gives the member a new value; none leaves it as it is.
     pub(super) fn set(&mut self, field: Field, value: Option<Bytes>) {
-        if value.is_some() {
-            self.0.push((field.name(), value));
-        }
+        self.put(field.name(), value);
     }
 
     /// The same for a string.
     pub(super) fn set_str(&mut self, field: Field, text: &str) {
+        self.put_str(field.name(), text);
+    }
+
+    /// The same for a member that `/v1` may not know.
+    pub(super) fn put(&mut self, name: &'static str, value: Option<Bytes>) {
+        if value.is_some() {
+            self.0.push((name, value));
+        }
+    }
+
+    /// The same for a string.
+    pub(super) fn put_str(&mut self, name: &'static str, text: &str) {
         let mut literal = Vec::with_capacity(text.len() + 2);
         write_str(&mut literal, text);
-        self.set(field, Some(literal.into()));
+        self.put(name, Some(literal.into()));
     }
 
     /// Takes the member out, if it is there.

@@ -29,6 +29,10 @@ pub(super) fn tokens_of(bytes: usize) -> u64 {
 
 /// Output tokens: what the client allows, but no less than answers take; more when the request refers to what its text does not show.
 pub(super) fn output_tokens(allowed: Option<u64>, found: &Found, continued: bool) -> u64 {
-    let opaque = continued || found.image || found.file || found.tool_output;
+    output_at_least(allowed, continued || found.image || found.file || found.tool_output)
+}
+
+/// The same, when it is known whether the request refers to what its text does not show.
+pub(super) fn output_at_least(allowed: Option<u64>, opaque: bool) -> u64 {
     allowed.unwrap_or(0).max(if opaque { LEAST_OUTPUT_WITH_CONTEXT } else { LEAST_OUTPUT })
 }

@@ -55,7 +55,8 @@ impl Reasoning {
     }
 }
 
-fn check_effort(value: Value<'_>) -> Result<String, Reject> {
+/// An effort in lower case, or what is wrong with it.
+pub(super) fn check_effort(value: Value<'_>) -> Result<String, Reject> {
     let refuse = || Reject::invalid("reasoning effort is not supported").at("reasoning.effort");
     let text = value.as_str().ok_or_else(refuse)?;
     let effort = text.trim();
@@ -63,7 +64,7 @@ fn check_effort(value: Value<'_>) -> Result<String, Reject> {
 }
 
 /// A letter or digit first, then also single separators: tiers that we do not know pass.
-fn is_effort(text: &str) -> bool {
+pub(super) fn is_effort(text: &str) -> bool {
     let separator = |byte: u8| matches!(byte, b'_' | b'-');
     let bytes = text.as_bytes();
     bytes.len() <= LONGEST_EFFORT
@@ -73,7 +74,7 @@ fn is_effort(text: &str) -> bool {
 }
 
 /// The upstream's name of an effort.
-fn alias(effort: &str) -> &str {
+pub(super) fn alias(effort: &str) -> &str {
     match effort {
         "minimal" => "low",
         "ultra" => "max",
@@ -81,7 +82,8 @@ fn alias(effort: &str) -> &str {
     }
 }
 
-fn check_summary(value: Value<'_>) -> Result<&'static str, Reject> {
+/// A kind of summary, or what is wrong with it.
+pub(super) fn check_summary(value: Value<'_>) -> Result<&'static str, Reject> {
     let known = value.as_str().and_then(|text| {
         let text = text.trim();
         ["auto", "concise", "detailed"].into_iter().find(|known| text.eq_ignore_ascii_case(known))

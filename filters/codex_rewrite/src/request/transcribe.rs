@@ -11,7 +11,7 @@ use crate::CodexRewrite;
 use crate::echo::{Echo, Form};
 
 /// Where the upstream takes recordings.
-const PATH: &str = "/backend-api/transcribe";
+pub(super) const PATH: &str = "/backend-api/transcribe";
 /// The one model, and the other name that clients have for it.
 const MODEL: &str = "gpt-4o-transcribe";
 const ALIAS: &str = "gpt-transcribe";
@@ -85,14 +85,7 @@ impl<'a> Asked<'a> {
     }
 
     fn intent(&self) -> Intent {
-        let bytes = u64::try_from(self.file.data.len()).unwrap_or(u64::MAX);
-        let words: usize = self.prompt.iter().chain(&self.items).map(|part| part.data.len()).sum();
-        Intent {
-            model: MODEL.into(),
-            estimated_input_tokens: estimate::tokens_of(words).saturating_add(bytes.div_ceil(BYTES_PER_TOKEN.0)),
-            estimated_output_tokens: bytes.div_ceil(BYTES_PER_TOKEN.1).max(estimate::LEAST_OUTPUT),
-            ..Intent::default()
-        }
+        intent(self.file, self.prompt.iter().chain(&self.items).copied())
     }
 
     fn echo(&self) -> Echo {
@@ -111,6 +104,18 @@ impl<'a> Asked<'a> {
         };
         let rest = self.prompt.iter().chain(&self.items).map(|part| plain(part));
         Multipart { parts: std::iter::once(file).chain(rest).collect() }
+    }
+}
+
+/// What a recording and the words that come with it ask for.
+pub(super) fn intent<'a>(file: &Part, words: impl Iterator<Item = &'a Part>) -> Intent {
+    let bytes = u64::try_from(file.data.len()).unwrap_or(u64::MAX);
+    let words: usize = words.map(|part| part.data.len()).sum();
+    Intent {
+        model: MODEL.into(),
+        estimated_input_tokens: estimate::tokens_of(words).saturating_add(bytes.div_ceil(BYTES_PER_TOKEN.0)),
+        estimated_output_tokens: bytes.div_ceil(BYTES_PER_TOKEN.1).max(estimate::LEAST_OUTPUT),
+        ..Intent::default()
     }
 }
 
@@ -133,7 +138,8 @@ fn check_list(form: &Multipart, list: &'static str, item: &str) -> Result<(), Re
     Err(Reject::invalid(format!("{list} must be an array of non-empty strings")).at(list))
 }
 
-fn check_file(file: Option<&Part>) -> Result<&Part, Reject> {
+/// The recording of a form.
+pub(super) fn check_file(file: Option<&Part>) -> Result<&Part, Reject> {
     let file = file.ok_or_else(|| Reject::invalid("file is required").at("file"))?;
     if file.data.is_empty() {
         return Err(Reject::invalid("file is empty").at("file"));

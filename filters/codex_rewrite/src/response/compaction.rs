@@ -25,7 +25,9 @@ pub(super) struct Compaction {
     stream: bool,
     /// The backend was asked for a stream.
     streamed: bool,
-    /// The item, in its public form.
+    /// The client speaks as Codex CLI does, and knows the item in a form of its own.
+    native: bool,
+    /// The item, in the client's form.
     item: Option<Vec<u8>>,
     bytes: usize,
     /// The answer was written.
@@ -80,7 +82,17 @@ impl Stage for Compaction {
 impl Compaction {
     /// An answer of which nothing came.
     pub(super) const fn new(asked: Asked, stream: bool, streamed: bool) -> Self {
-        Self { asked, stream, streamed, item: None, bytes: 0, ended: false }
+        Self { asked, stream, streamed, native: false, item: None, bytes: 0, ended: false }
+    }
+
+    /// The same for a native client, who wants a stream.
+    pub(super) const fn native(asked: Asked, streamed: bool) -> Self {
+        Self { asked, stream: true, streamed, native: true, item: None, bytes: 0, ended: false }
+    }
+
+    /// The item in the client's form, if it is a compaction.
+    fn item_of(&self, item: Value<'_>) -> Option<Result<Vec<u8>, Reject>> {
+        if self.native { native_item(item).map(Ok) } else { public_item(item) }
     }
 
     /// One event of a stream.
@@ -89,7 +101,7 @@ impl Compaction {
             return Err(self.told(failure));
         }
         if event.class == Class::ItemDone && self.item.is_none() {
-            self.item = event.item().and_then(public_item).transpose()?;
+            self.item = event.item().and_then(|item| self.item_of(item)).transpose()?;
         }
         match (event.class, event.response()) {
             (Class::Completed, Some(response)) => self.answer(response, echo, out),
@@ -125,8 +137,10 @@ impl Compaction {
             Some(item) => item,
             None => {
                 let output = response.get("output");
-                let first = output.iter().flat_map(Value::items).find_map(public_item);
-                first.unwrap_or_else(|| Err(invalid(NO_CONTENT)))?
+                let first = output.iter().flat_map(Value::items).find_map(|item| self.item_of(item));
+                // The oldest form has the summary beside the output.
+                let beside = || response.get("compaction_summary").filter(|_| self.native).and_then(native_summary);
+                first.or_else(|| beside().map(Ok)).unwrap_or_else(|| Err(invalid(NO_CONTENT)))?
             }
         };
         let response = self.response(response, &item, echo);
@@ -154,6 +168,9 @@ impl Compaction {
             None if self.stream => NO_ID.into(),
             None => self.asked.response_id(),
         };
+        if self.native {
+            return native_response(&id, response, item);
+        }
         let now = self.asked.now();
         let created_at = response.get("created_at").and_then(|at| at.as_u64()).unwrap_or(now);
         let usage = response.get("usage").filter(|usage| usage.kind() == Kind::Object).map(|usage| {
@@ -198,6 +215,41 @@ fn public_item(item: Value<'_>) -> Option<Result<Vec<u8>, Reject>> {
         members.add("id", &id.raw_bytes());
     }
     Some(Ok(members.into_object()))
+}
+
+/// The form of an item that is a compaction for native clients. None for other items, and for one without content.
+fn native_item(item: Value<'_>) -> Option<Vec<u8>> {
+    let kind = item.get("type")?;
+    (kind.is_str("compaction") || kind.is_str("compaction_summary")).then(|| native_summary(item)).flatten()
+}
+
+fn native_summary(item: Value<'_>) -> Option<Vec<u8>> {
+    const PASSTHROUGH: &str = "internal_chat_message_metadata_passthrough";
+    let content = item.get("encrypted_content").filter(|content| content.kind() == Kind::String)?;
+    let mut members = Members::default();
+    members.add_str("type", "compaction");
+    members.add("encrypted_content", &content.raw_bytes());
+    if let Some(id) = item.get("id").filter(|id| id.kind() == Kind::String) {
+        members.add("id", &id.raw_bytes());
+    }
+    if let Some(turn) = item.get(PASSTHROUGH).and_then(|passthrough| passthrough.get("turn_id")) {
+        let mut inner = Members::default();
+        inner.add("turn_id", &turn.raw_bytes());
+        members.add(PASSTHROUGH, &inner.into_object());
+    }
+    Some(members.into_object())
+}
+
+/// The response that native clients get: no more than they read.
+fn native_response(id: &str, response: Value<'_>, item: &[u8]) -> Vec<u8> {
+    let mut members = Members::default();
+    members.add_str("id", id);
+    members.add_str("status", "completed");
+    members.add("output", &[b"[", item, b"]"].concat());
+    if let Some(usage) = response.get("usage").filter(|usage| usage.kind() == Kind::Object) {
+        members.add("usage", &usage.raw_bytes());
+    }
+    members.into_object()
 }
 
 /// 502: the backend gave no compaction. The message is ours, so it is kept (docs/decisions.md, E7).

@@ -239,7 +239,7 @@ pub(super) fn answer(body: &Bytes) -> Result<Json, Reject> {
 }
 
 /// The data on one line. In JSON a line can only break where white space may stand.
-fn one_line(data: &Bytes) -> Bytes {
+pub(super) fn one_line(data: &Bytes) -> Bytes {
     if !data.contains(&b'\n') && !data.contains(&b'\r') {
         return data.clone();
     }

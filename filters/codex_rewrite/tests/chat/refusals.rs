@@ -296,6 +296,7 @@ fn a_model_without_images_takes_none() {
         service_tiers: None,
         lite: false,
         sources: None,
+        native_sources: None,
     };
     let image = part(r#"{"type":"image_url","image_url":"https://a.example/i.png"}"#).replace("gpt-5.5", "blind");
     let reject = gateway().model("blind", blind).send(&image).err().expect("the model takes no images");

@@ -1,6 +1,6 @@
 //! What binds a request to an account: files, earlier responses, items that only one account can read, and who has the model.
 
-use pooler_filter::{FileFacts, FileStanding};
+use pooler_filter::{FileFacts, FileStanding, Surface};
 
 use super::*;
 
@@ -183,4 +183,35 @@ async fn events_without_a_label_are_remembered_like_others() {
     answered_to(&ports, session(), 2, Frame::unnamed(r#"{"type":"response.completed","response":{"id":"resp_9"}}"#))
         .await;
     assert_eq!(session().plan(&ports).await[0], (account(2), Reason::Session));
+}
+
+#[tokio::test]
+async fn a_turn_goes_on_where_its_state_is_from_and_only_there_the_state_is_shown() {
+    let ports = with_accounts(3);
+    let ask = |state: &str| Ask::new().header("x-codex-turn-state", state);
+    let route = Route { name: "x", operation: Operation::Responses, surface: Surface::Native, images: false };
+    let native = Ask::new();
+    let (_, mut cx, _) = Ask { builder: native.builder.route(route), ..native }.of(&ports).await;
+    write(&mut cx, Served { account: account(3), label: "".into(), attempt: 1 });
+    let headers = [("x-codex-turn-state", "ts-1")].map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    write(&mut cx, UpstreamHeaders(headers.into_iter().collect()));
+    let mut head = ResponseHead::new(http::StatusCode::OK, Carrier::Sse, Delivery::Stream);
+    chain(&ports).response(&mut head, &mut cx).unwrap();
+    let plan = ask("ts-1").plan(&ports).await;
+    assert_eq!((plan[0], plan.len()), ((account(3), Reason::Turn), 3), "others may serve it too, without the state");
+    let owner = async |ask: Ask| ask.of(&ports).await.1.get::<TurnOwner>().unwrap().0;
+    assert_eq!((owner(ask("ts-1")).await, owner(ask("other")).await), (Some(account(3)), None));
+    assert_eq!(owner(Ask::new()).await, None);
+    ports.accounts.lock().truncate(1);
+    assert_eq!(owner(ask("other")).await, Some(account(1)), "there is nobody else who could have given it");
+}
+
+#[tokio::test]
+async fn a_header_that_names_the_response_before_leads_to_its_account_but_binds_to_nobody() {
+    let ports = with_accounts(3);
+    answered_by(&ports, 2, created("resp_1")).await;
+    let ask = || Ask::new().header("x-codex-previous-response-id", "resp_1");
+    assert_eq!(ask().plan(&ports).await[0], (account(2), Reason::Turn));
+    set(&ports, 2, |view| view.standing = Standing::Unready);
+    assert_eq!(ask().plan(&ports).await.len(), 2);
 }
