@@ -118,26 +118,33 @@ impl Sent {
     /// The backend answers with these headers and this body.
     pub(crate) fn answered(mut self, carrier: Carrier, headers: &[(&str, &str)], body: &str) -> Answered {
         let pair = |(name, value): &(&str, &str)| {
-            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_bytes(name.as_bytes()).expect("a valid answer of the test"),
+                HeaderValue::from_str(value).expect("a valid answer of the test"),
+            )
         };
         write(&mut self.cx, UpstreamHeaders(headers.iter().map(pair).collect()));
         let delivery = if carrier == Carrier::Sse { Delivery::Stream } else { Delivery::Whole };
         let mut head = ResponseHead::new(http::StatusCode::OK, carrier, delivery);
-        let mut stages = self.chain.response(&mut head, &mut self.cx).unwrap();
+        let mut stages = self.chain.response(&mut head, &mut self.cx).expect("a valid answer of the test");
         let mut out = Vec::new();
         let body = Bytes::copy_from_slice(body.as_bytes());
         if carrier == Carrier::Sse {
             let mut framer = Framer::new(Limits::default());
             framer.push(body);
-            while let Some(block) = framer.next_block().unwrap() {
-                stages.frame(Frame::from_block(block), &mut out, &mut self.cx).unwrap();
+            while let Some(block) = framer.next_block().expect("a valid answer of the test") {
+                stages.frame(Frame::from_block(block), &mut out, &mut self.cx).expect("a valid answer of the test");
             }
         } else {
-            stages.frame(Frame::json(body), &mut out, &mut self.cx).unwrap();
+            stages.frame(Frame::json(body), &mut out, &mut self.cx).expect("a valid answer of the test");
         }
-        stages.end(&End::Complete, &mut out, &mut self.cx).unwrap();
+        stages.end(&End::Complete, &mut out, &mut self.cx).expect("a valid answer of the test");
         let bytes: Vec<u8> = out.iter().flat_map(|frame| frame.to_bytes().to_vec()).collect();
-        Answered { headers: head.headers, delivery: head.delivery, text: String::from_utf8(bytes).unwrap() }
+        Answered {
+            headers: head.headers,
+            delivery: head.delivery,
+            text: String::from_utf8(bytes).expect("a valid answer of the test"),
+        }
     }
 
     /// The same as an event stream.
