@@ -337,7 +337,7 @@ impl<'a> Walk<'a> {
             _ if !self.compacts => None,
             (AttemptResult::Invalid, "invalid_upstream_response") => Some(NoCompaction::NotJson),
             (AttemptResult::Invalid, "upstream_response_missing") => Some(NoCompaction::NoContent),
-            (AttemptResult::Cut, _) if streamed => Some(NoCompaction::BadStream),
+            (AttemptResult::Cut, "upstream_request_failed") if streamed => Some(NoCompaction::BadStream),
             _ => None,
         }
     }

@@ -37,6 +37,9 @@ use super::downstream::{Downstream, Length};
 use super::intake::Opening;
 use super::{Ended, Gateway, Stop, dispatch, route};
 
+/// No turn has named a model yet; the quota of an account is one for all of them.
+const ANY_MODEL: &str = "*";
+
 /// What outlives a turn.
 #[derive(Debug)]
 struct Conversation<'a> {
@@ -82,7 +85,7 @@ impl Gateway {
     pub(super) async fn open_socket(&self, down: &mut Downstream, cx: &Exchange) -> Result<Ended, Stop> {
         let headers = handshake::accept(cx.head(), down.session.req_header().version)?;
         let key = &cx.require::<Principal>()?.0;
-        let views = self.pool.accounts(key.pool.id, &key.id, "");
+        let views = self.pool.accounts(key.pool.id, &key.id, ANY_MODEL);
         if let Some(reject) = dispatch::unavailable(&views, self.clock.now()) {
             return Err(reject.into());
         }

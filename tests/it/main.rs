@@ -33,6 +33,7 @@
 //! | `usage` | `GET /v1/usage` |
 //! | `websocket` | handshake and turns of clients on websockets |
 //! | `websocket_dispatch` | websockets towards accounts: failover, refresh, broken lines |
+//! | `websocket_simulator` | turns against the strict backend: lite models, compaction, tools, its limits |
 //! | `websocket_protocol` | the protocol below the messages, many sockets at once |
 //! | `validation` | refused requests, and what the upstream sees of accepted ones |
 
@@ -73,3 +74,4 @@ mod validation;
 mod websocket;
 mod websocket_dispatch;
 mod websocket_protocol;
+mod websocket_simulator;

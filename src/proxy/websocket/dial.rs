@@ -7,7 +7,7 @@ use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use pooler_filter::codex::Verdict;
 use pooler_filter::form::Chunks;
-use pooler_filter::{AttemptResult, Cut, Frame, Reject};
+use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -57,6 +57,10 @@ impl Ask for OverLine<'_> {
             self.reach(account, &call).await?;
             match self.turn(text.clone()).await {
                 Ok(held) => return Ok(held),
+                Err(Failed::Line(_)) if self.is_overfed().await => {
+                    self.hang_up();
+                    return Err(too_large());
+                }
                 Err(Failed::Line(lost)) => {
                     self.hang_up();
                     if self.continues || !std::mem::take(&mut again) {
@@ -79,6 +83,13 @@ impl OverLine<'_> {
     fn hang_up(&mut self) {
         if let Some(line) = self.line.take() {
             line.hang_up();
+        }
+    }
+
+    async fn is_overfed(&mut self) -> bool {
+        match self.line.as_mut() {
+            Some(line) => line.is_overfed().await,
+            None => false,
         }
     }
 
@@ -165,6 +176,13 @@ fn broke(cut: Cut) -> Failed {
         Cut::Closed => Failed::Line(Lost::cut(cut)),
         Cut::Idle | Cut::TooLarge => Failed::Account(Lost::cut(cut)),
     }
+}
+
+/// No account takes a message of this size.
+fn too_large() -> Lost {
+    let reject = Reject::new(RejectKind::TooLarge, "request_too_large", "request is too large for the upstream");
+    let result = AttemptResult::Refused;
+    Lost { result, verdict: Verdict::Final, failure: None, reject: Some(reject), why: None }
 }
 
 /// What the turn continues went with its line: the client begins anew (docs/decisions.md, S16).

@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use pooler_filter::codex::EventKind;
 use pooler_filter::{AccountId, Cut, Frame};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::client::Socket;
@@ -41,6 +42,8 @@ pub(super) struct Line {
     /// When it is pinged next, and what had come when it was pinged last.
     beat: Option<Instant>,
     heard: Option<u64>,
+    /// It was closed because a message of ours was too large.
+    overfed: bool,
 }
 
 impl std::fmt::Debug for Line {
@@ -56,11 +59,18 @@ impl Line {
     pub(super) fn new(socket: Socket, account: AccountId, limits: Limits) -> Self {
         let moved = socket.get_ref().moved();
         let beat = limits.ping.map(|every| Instant::now() + every);
-        Self { socket, moved, account, responses: VecDeque::new(), limits, beat, heard: None }
+        Self { socket, moved, account, responses: VecDeque::new(), limits, beat, heard: None, overfed: false }
     }
 
     pub(super) const fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// Whether the upstream has closed it because a message of ours was too large for it. It may say so while it is still being written to.
+    pub(super) async fn is_overfed(&mut self) -> bool {
+        let deadline = Instant::now() + PARTING;
+        while !self.overfed && self.next(deadline).await.is_ok() {}
+        self.overfed
     }
 
     /// Whether a response was given here.
@@ -124,7 +134,7 @@ impl Line {
         }
     }
 
-    fn read(&self, message: Option<Result<Message, Error>>) -> Result<Option<Frame>, Cut> {
+    fn read(&mut self, message: Option<Result<Message, Error>>) -> Result<Option<Frame>, Cut> {
         match message {
             Some(Ok(Message::Text(text))) => {
                 let frame = event::frame(text.into());
@@ -136,7 +146,11 @@ impl Line {
             }
             Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
             Some(Err(Error::Capacity(_))) => Err(Cut::TooLarge),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Cut::Closed),
+            Some(Ok(Message::Close(frame))) => {
+                self.overfed |= frame.is_some_and(|frame| frame.code == CloseCode::Size);
+                Err(Cut::Closed)
+            }
+            Some(Err(_)) | None => Err(Cut::Closed),
         }
     }
 

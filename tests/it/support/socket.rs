@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::{Client, PATIENCE};
 
@@ -35,6 +35,11 @@ pub enum Heard {
 pub struct Socket {
     inner: WebSocketStream<TcpStream>,
     pub headers: Vec<(String, String)>,
+}
+
+/// Small buffers, so that hundreds of sockets fit into a test.
+pub fn small() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(4096)
 }
 
 /// The handshake as bytes.
@@ -71,7 +76,7 @@ impl Socket {
         let mut raw = Raw::open(client.address, &handshake(client, headers)).await;
         let (status, headers) = raw.head().await;
         assert_eq!(status, 101, "{headers:?}");
-        Self { inner: WebSocketStream::from_raw_socket(raw.stream, Role::Client, None).await, headers }
+        Self { inner: WebSocketStream::from_raw_socket(raw.stream, Role::Client, Some(small())).await, headers }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

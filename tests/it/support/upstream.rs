@@ -189,7 +189,10 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
         }
     };
-    let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, shake).await else { return };
+    let Ok(socket) = tokio_tungstenite::accept_hdr_async_with_config(stream, shake, Some(super::socket::small())).await
+    else {
+        return;
+    };
     shared.seen.lock().open += 1;
     converse(socket, &shared, line, token).await;
     shared.seen.lock().open -= 1;

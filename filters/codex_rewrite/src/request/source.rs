@@ -58,7 +58,8 @@ impl<'a> Source<'a> {
     pub(super) fn responses(body: &'a JsonObject, turn: Option<&Turn>) -> Self {
         let members = Members::of(body);
         let input = members.get(Field::Input);
-        let compacts = input.is_some_and(ends_with_trigger);
+        // On a websocket what the turn continues is not in its input, and part of what is to be compacted.
+        let compacts = turn.is_none() && input.is_some_and(ends_with_trigger);
         let (conversation, refused) = (Conversation::Input(input), Refused::default());
         Self { members, conversation, refused, continuation: Continuation::of(turn), compacts }
     }
