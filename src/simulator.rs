@@ -1,6 +1,6 @@
 //! The Codex backend as a simulator, for demos and tests: as strict as the real one is known to be.
 //!
-//! It serves `POST /backend-api/codex/responses` (server-sent events), `GET /backend-api/codex/models`,
+//! It serves `POST /backend-api/codex/responses` (server-sent events), a websocket at the same path, `GET /backend-api/codex/models`,
 //! `GET /backend-api/wham/usage`, `POST /oauth/token` and the operations around them (compaction, files, transcription,
 //! images) on one plain HTTP/1.1 listener, and takes the bytes of files on another. Its accounts, their tokens and
 //! every signature come from a 32-byte seed, so that a second start on the same seed honours the tokens of the first;
@@ -21,6 +21,8 @@
 //! | `DELETE /faults`, `DELETE /faults/{id}` | clears all, or one |
 //! | `GET /files` | the files ([`FileSeen`]): sizes, hashes, how far they are; never names or bytes |
 //! | `GET /requests`, `DELETE /requests` | the record ([`Recorded`]) as `{"requests":[..]}`; forgets it |
+//! | `GET /sockets`, `DELETE /sockets` | the websockets ([`SocketSeen`]) as `{"sockets":[..]}`; forgets those that have ended |
+//! | `POST /sockets/limits` | `{"lifetime_ms":1000,"idle_ms":1000}`: how long websockets live |
 //! | `POST /accounts/{name}/expire` | refuses the access tokens given out so far (401); refresh works |
 //! | `POST /accounts/{name}/revoke` | ends all logins so far: 401, and refresh is refused |
 //! | `POST /accounts/{name}/login` | answers Codex's `auth.json` of a new login |
@@ -51,6 +53,10 @@
 //!  {"fault": {"kind": "image_failed", "type": "invalid_request_error", "code": "moderation_blocked", "message": ".."}},
 //!  {"fault": {"kind": "file_retries", "polls": 3}},
 //!  {"fault": {"kind": "file_status", "status": "error", "message": ".."}},
+//!  {"fault": {"kind": "handshake", "fault": {"kind": "status", "status": 426}}},
+//!  {"fault": {"kind": "close_frame", "after_events": 2, "code": 1011}},
+//!  {"fault": {"kind": "message", "message": {"type": "error", "status": 500, "error": {"code": "server_error"}}}},
+//!  {"fault": "ignore_ping"},
 //!  {"fault": {"kind": "refresh_fails", "code": "refresh_token_expired"}},
 //!  {"fault": {"kind": "script", "steps": [{"status": 200}, {"header": ["x-test", "1"]}, {"send": "data: {}\n\n"},
 //!             {"wait_ms": 50}, "cut"]}}]
@@ -98,6 +104,7 @@ mod state;
 mod tokens;
 mod transcribe;
 mod usage_page;
+mod websocket;
 mod wire;
 mod wishes;
 
@@ -110,12 +117,13 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use accounts::{Account, Tokens};
-pub use faults::{Fault, FaultBody, FaultId, FaultSpec, Preset, ScriptStep, TerminalKind, Who};
+pub use faults::{Fault, FaultBody, FaultId, FaultSpec, Preset, ScriptStep, SocketAct, SocketFault, TerminalKind, Who};
 pub use files::FileSeen;
 pub use record::{Ended, Recorded};
 use server::Surface;
 use state::State;
 use tokens::Mint;
+pub use websocket::{SocketClosed, SocketSeen};
 pub use wishes::Manner;
 
 /// How a simulator is set up.
@@ -287,6 +295,26 @@ impl Simulator {
     /// Waits until `f` holds for the record; false when it did not within `timeout`.
     pub async fn wait_for(&self, f: impl Fn(&[Recorded]) -> bool, timeout: Duration) -> bool {
         self.state.recorder.wait_for(f, timeout).await
+    }
+
+    /// The last some thousand websockets, oldest first.
+    pub fn sockets(&self) -> Vec<SocketSeen> {
+        self.state.sockets.all()
+    }
+
+    /// Waits until `f` holds for the websockets; false when it did not within `timeout`.
+    pub async fn wait_for_sockets(&self, f: impl Fn(&[SocketSeen]) -> bool, timeout: Duration) -> bool {
+        self.state.sockets.wait_for(f, timeout).await
+    }
+
+    /// Sets how long websockets live, those that are open too: 60 minutes unless set.
+    pub fn set_socket_lifetime(&self, lifetime: Duration) {
+        self.state.socket_limits.send_modify(|limits| limits.lifetime = lifetime);
+    }
+
+    /// Sets how long websockets live on which nothing comes and no turn runs: 10 minutes unless set.
+    pub fn set_socket_idle(&self, idle: Duration) {
+        self.state.socket_limits.send_modify(|limits| limits.idle = idle);
     }
 
     /// Answers to responses requests being served, from the check of the credentials to the last byte.

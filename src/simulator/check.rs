@@ -15,9 +15,11 @@ use serde_json::{Map, Value};
 use super::accounts::Account;
 use super::refusal::Refusal;
 use super::state::State;
+use super::websocket::Thread;
 
 pub(super) use hosted::picture as picture_options;
 pub(super) use lite::HEADER as LITE_HEADER;
+pub(super) use lite::ITEM as LITE_ITEM;
 pub(super) use references::unknown as file_not_found;
 pub(super) use tools::{Choice, Tool, ToolKind};
 
@@ -28,6 +30,8 @@ pub(super) struct Asker<'a> {
     pub(super) account: &'a Account,
     /// Value of the header that announces the lite form.
     pub(super) lite: Option<&'a [u8]>,
+    /// On a websocket: what it has answered.
+    pub(super) thread: Option<&'a Thread>,
 }
 
 /// A request that the backend would accept.
@@ -70,14 +74,18 @@ pub(super) fn compaction(body: Map<String, Value>, asker: &Asker<'_>) -> Result<
 }
 
 fn understood(body: Map<String, Value>, asker: &Asker<'_>, compacts: bool) -> Result<Turn, Refusal> {
-    let Asker { state, account, lite } = asker;
+    let Asker { state, account, lite, thread } = asker;
     let is_lite = params::model(&body, |slug| state.model(account, slug).map(|model| model.lite))?;
     let items = input::items(&body)?;
     lite::check(&body, items, is_lite, *lite)?;
-    let earlier = previous::calls(&body, items, |id| state.given.calls(account.index(), id))?;
+    let earlier = match thread {
+        Some(thread) => previous::on_socket(&body, items, thread)?,
+        None => previous::calls(&body, items, |id| state.given.calls(account.index(), id))?,
+    };
     input::check(items, &earlier, account.id(), &state.mint)?;
     references::check(items, |id| state.files.usable(account.index(), id))?;
-    let mut declared = tools::declared(&body, items)?;
+    let carried = thread.and_then(|thread| thread.carrier(&body, items)).map(|carrier| [&[carrier], items].concat());
+    let mut declared = tools::declared(&body, carried.as_deref().unwrap_or(items))?;
     let choice = tools::choice(&body, &mut declared)?;
     Ok(Turn { tools: declared.callable, hosted: declared.hosted, choice, compacts, body })
 }

@@ -1,6 +1,7 @@
 //! The control endpoint: faults, records and accounts over HTTP on its own loopback listener.
 
 mod orders;
+mod sockets;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -48,6 +49,12 @@ fn route(state: &State, method: &Method, path: &[&str], body: &[u8]) -> Answer {
             state.recorder.forget();
             (200, json!({}))
         }
+        ("GET", ["sockets"]) => (200, json!({"sockets": state.sockets.all()})),
+        ("DELETE", ["sockets"]) => {
+            state.sockets.forget();
+            (200, json!({}))
+        }
+        ("POST", ["sockets", "limits"]) => sockets::limit(state, body),
         ("GET", ["faults"]) => (200, json!({"faults": faults(state)})),
         ("POST", ["faults"]) => inject(state, body),
         ("DELETE", ["faults"]) => {

@@ -46,6 +46,11 @@ impl Usage {
         self.input - self.cached + self.output
     }
 
+    /// The same for a turn that goes on from a conversation of `tokens`, which are cached in blocks of 16.
+    pub(super) fn after(self, tokens: u64) -> Usage {
+        Usage { input: self.input + tokens, cached: self.cached + tokens / 16 * 16, ..self }
+    }
+
     /// As JSON.
     pub(super) fn render(&self) -> Value {
         if self.absent {

@@ -2,6 +2,7 @@
 
 mod board;
 mod preset;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::wishes::Manner;
 pub(super) use board::{Board, Route};
 pub use preset::Preset;
 pub(super) use preset::{Canned, usage_limit};
+pub use socket::{SocketAct, SocketFault};
 
 /// The accounts a fault applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +237,12 @@ pub enum Fault {
     Refresh500,
     /// The refresh token is used up, then the connection ends without an answer.
     RefreshCut,
+    /// The fault hits the handshake of websockets instead of requests; one that replaces or delays an answer.
+    Handshake(Box<Fault>),
+    /// Something at a place in a turn on a websocket.
+    Socket(SocketFault),
+    /// A ping of the client on a websocket gets no pong.
+    IgnorePing,
 }
 
 /// The part of the simulator that a fault belongs to.
@@ -250,6 +258,12 @@ pub(super) enum Class {
     File,
     /// Belongs to token refresh.
     Refresh,
+    /// Hits the handshake of a websocket.
+    Handshake,
+    /// Hits a turn on a websocket.
+    Socket,
+    /// Hits a ping on a websocket.
+    Ping,
 }
 
 impl Fault {
@@ -268,6 +282,11 @@ impl Fault {
         Fault::Script(vec![ScriptStep::Send(body.into())])
     }
 
+    /// What a handshake meets.
+    pub(super) fn inner(self) -> Fault {
+        if let Fault::Handshake(inner) = self { *inner } else { self }
+    }
+
     pub(super) fn class(&self) -> Class {
         match self {
             Fault::Status { .. }
@@ -283,6 +302,9 @@ impl Fault {
             Fault::EncryptedContentExpired => Class::Replay,
             Fault::FileRetries(_) | Fault::FileStatus { .. } => Class::File,
             Fault::RefreshFails { .. } | Fault::Refresh500 | Fault::RefreshCut => Class::Refresh,
+            Fault::Handshake(_) => Class::Handshake,
+            Fault::Socket(_) => Class::Socket,
+            Fault::IgnorePing => Class::Ping,
             Fault::SilentAfterHeaders(_)
             | Fault::Stall { .. }
             | Fault::Cut { .. }

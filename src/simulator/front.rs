@@ -1,21 +1,22 @@
 //! What every operation of an account begins and ends with: body, credentials, faults, quota, headers.
 
 use bytes::Bytes;
+use http::HeaderValue;
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 
 use super::accounts::Account;
 use super::bearer;
 use super::body;
-use super::check::{Asker, LITE_HEADER};
-use super::faults::{Fault, usage_limit};
+use super::check::{Asker, LITE_HEADER, Turn};
+use super::faults::{Fault, Route, usage_limit};
 use super::head_faults::{self, canned};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::routes::Call;
 use super::state::State;
 
-const TURN_STATE: &str = "x-codex-turn-state";
+pub(super) const TURN_STATE: &str = "x-codex-turn-state";
 
 /// The bytes of a request and whose it is.
 pub(super) async fn bytes<'a>(call: &Call<'a>, incoming: Incoming) -> Result<(&'a Account, Bytes), Refusal> {
@@ -45,18 +46,23 @@ pub(super) fn decoded(call: &Call<'_>, wire: &Bytes) -> Result<Map<String, Value
 
 /// Who asks, and in which form.
 pub(super) fn asker<'a>(call: &Call<'a>, account: &'a Account) -> Asker<'a> {
-    let lite = call.parts.headers.get(LITE_HEADER).map(http::HeaderValue::as_bytes);
-    Asker { state: call.state, account, lite }
+    let lite = call.parts.headers.get(LITE_HEADER).map(HeaderValue::as_bytes);
+    Asker { state: call.state, account, lite, thread: None }
 }
 
 /// A turn state for the first request of a turn; that of another account is refused.
 pub(super) fn turn_state(call: &Call<'_>, account: &Account) -> Result<Option<String>, Refusal> {
-    let Some(value) = call.parts.headers.get(TURN_STATE) else {
-        return Ok(Some(call.state.mint.turn_state(account.id())));
-    };
-    match value.to_str() {
-        Ok(state) if call.state.mint.owns_turn(account.id(), state) => Ok(None),
-        _ => {
+    let value = call.parts.headers.get(TURN_STATE);
+    owned_turn_state(call.state, account, value)?;
+    Ok(value.is_none().then(|| call.state.mint.turn_state(account.id())))
+}
+
+/// Refuses a turn state that is not of this account.
+pub(super) fn owned_turn_state(state: &State, account: &Account, value: Option<&HeaderValue>) -> Result<(), Refusal> {
+    match value.map(HeaderValue::to_str) {
+        None => Ok(()),
+        Some(Ok(value)) if state.mint.owns_turn(account.id(), value) => Ok(()),
+        Some(_) => {
             let message = "The turn state is not valid for this account.";
             Err(Refusal::invalid("turn_state", Some("invalid_turn_state"), None, message))
         }
@@ -85,8 +91,17 @@ pub(super) async fn answer(
     })
 }
 
+/// Refuses content that a fault has made unreadable.
+pub(super) fn sealed_content_expired(state: &State, account: &Account, turn: &Turn, path: &str) -> Result<(), Refusal> {
+    if !turn.has_sealed() || state.board.take(Some(account.index()), Route::Replay, path).is_empty() {
+        return Ok(());
+    }
+    let item = turn.items().iter().find(|item| item["encrypted_content"].is_string());
+    Err(Refusal::unreadable(item.and_then(|item| item["id"].as_str())))
+}
+
 /// The refusal of an account that has nothing left.
-fn spent(state: &State, account: &Account) -> Option<Reply> {
+pub(super) fn spent(state: &State, account: &Account) -> Option<Reply> {
     let reading = state.meters.get(account.index())?.lock().exhausted()?;
     Some(canned(usage_limit(account.plan(), std::time::Duration::from_secs(reading.resets_in))))
 }

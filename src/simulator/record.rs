@@ -13,12 +13,12 @@ const KEPT: usize = 8_192;
 pub(super) const HIDDEN: &str = "[present]";
 
 /// One request as it arrived, and what became of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Recorded {
     /// Counts from 1.
     pub id: u64,
-    /// HTTP method.
+    /// HTTP method; `WS` for a turn on a websocket.
     pub method: String,
     /// Path without the query.
     pub path: String,
@@ -37,6 +37,8 @@ pub struct Recorded {
     pub status: Option<u16>,
     /// Why the simulator itself refused the request: a short code.
     pub refused: Option<String>,
+    /// For a turn on a websocket: the id of its handshake.
+    pub socket: Option<u64>,
     /// How the answer ended, once it has.
     pub ended: Option<Ended>,
 }
@@ -73,25 +75,37 @@ impl Recorder {
 
     /// Adds a request; answers its id.
     pub(super) fn open(&self, parts: &http::request::Parts) -> u64 {
+        let recorded = Recorded {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            headers: visible(&parts.headers),
+            ..Recorded::default()
+        };
+        self.add(recorded)
+    }
+
+    /// Adds a turn that came as a message of `bytes` over a websocket; answers its id.
+    pub(super) fn open_turn(&self, socket: u64, account: &str, path: &str, bytes: usize) -> u64 {
+        let recorded = Recorded {
+            method: "WS".to_owned(),
+            path: path.to_owned(),
+            account: Some(account.to_owned()),
+            body_bytes: bytes,
+            socket: Some(socket),
+            ..Recorded::default()
+        };
+        self.add(recorded)
+    }
+
+    fn add(&self, recorded: Recorded) -> u64 {
         let mut inner = self.inner.lock();
         if inner.list.len() >= KEPT {
             inner.list.pop_front();
             inner.first += 1;
         }
         let id = inner.first + u64::try_from(inner.list.len()).unwrap_or(u64::MAX) + 1;
-        inner.list.push_back(Recorded {
-            id,
-            method: parts.method.to_string(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().map(str::to_owned),
-            account: None,
-            headers: visible(&parts.headers),
-            body_bytes: 0,
-            body: None,
-            status: None,
-            refused: None,
-            ended: None,
-        });
+        inner.list.push_back(Recorded { id, ..recorded });
         drop(inner);
         self.announce();
         id

@@ -10,7 +10,7 @@ use super::check::{self, Turn};
 use super::compact;
 use super::dice::Dice;
 use super::envelope::{Envelope, Usage};
-use super::events;
+use super::events::{self, Story};
 use super::faults::Route;
 use super::front;
 use super::given::Called;
@@ -34,8 +34,23 @@ pub(super) async fn serve(call: &Call<'_>, incoming: Incoming, flight: &mut InFl
     front::answer(call.state, account, &faults, turn_state, || Ok(reply(call.state, account, &turn, &shape))).await
 }
 
-fn reply(state: &State, account: &Account, turn: &Turn, shape: &Shape) -> Reply {
-    let outputs = if turn.compacts {
+/// An answer before it has bytes.
+#[derive(Debug)]
+pub(super) struct Composed {
+    /// 32 hex digits that are in all its ids.
+    unique: String,
+    /// Id of the response.
+    pub(super) id: String,
+    pub(super) envelope: Envelope,
+    pub(super) story: Story,
+    pub(super) usage: Usage,
+}
+
+/// What the model makes of a turn; nothing when it is not to generate.
+pub(super) fn compose(state: &State, account: &Account, turn: &Turn, shape: &Shape, generates: bool) -> Composed {
+    let outputs = if !generates {
+        Vec::new()
+    } else if turn.compacts {
         vec![Output::Compaction(compact::Summary::of(state, turn).write())]
     } else {
         let mut dice = Dice::of(&[turn.get("input").map(Value::to_string).unwrap_or_default().as_bytes()]);
@@ -49,6 +64,16 @@ fn reply(state: &State, account: &Account, turn: &Turn, shape: &Shape) -> Reply 
         Sealed::Reasoning => state.mint.seal(account.id(), what, &[unique.as_bytes(), content].concat()),
         Sealed::Compaction => state.mint.seal(account.id(), what, content),
     });
+    Composed { unique, id, envelope, story, usage }
+}
+
+/// The model that an answer says it comes from.
+pub(super) fn served_model<'a>(turn: &'a Turn, shape: &Shape) -> &'a str {
+    if shape.wrong_model { "gpt-5.2-fallback" } else { turn.model() }
+}
+
+fn reply(state: &State, account: &Account, turn: &Turn, shape: &Shape) -> Reply {
+    let Composed { unique, id, envelope, story, usage } = compose(state, account, turn, shape, true);
     state.given.remember(account.index(), &id, Called::among(&story.items));
     let mut reply = if turn.streams() {
         Reply::new(200, Payload::Whole(Bytes::new())).typed("text/event-stream")
@@ -57,7 +82,7 @@ fn reply(state: &State, account: &Account, turn: &Turn, shape: &Shape) -> Reply 
         Reply::whole(200, "application/json", envelope.render("completed", &output, None, &usage))
     };
     let limits = front::stamp(state, account, &unique, usage.fresh(), &mut reply);
-    reply.set("openai-model", if shape.wrong_model { "gpt-5.2-fallback" } else { turn.model() });
+    reply.set("openai-model", served_model(turn, shape));
     reply.set("x-models-etag", &state.models_page(account).etag);
     if turn.streams() {
         reply.payload = Payload::Steps(shape.steps(&envelope, story, usage, &limits));

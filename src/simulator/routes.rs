@@ -15,6 +15,7 @@ use super::check::Turn;
 use super::compact;
 use super::faults::{Fault, Route};
 use super::files;
+use super::front;
 use super::head_faults;
 use super::images;
 use super::oauth;
@@ -26,9 +27,10 @@ use super::server::Surface;
 use super::state::{InFlight, State};
 use super::transcribe;
 use super::usage_page;
+use super::websocket;
 use super::wire::Line;
 
-const RESPONSES: &str = "/backend-api/codex/responses";
+pub(super) const RESPONSES: &str = "/backend-api/codex/responses";
 const MODELS: &str = "/backend-api/codex/models";
 const USAGE: &str = "/backend-api/wham/usage";
 const TOKEN: &str = "/oauth/token";
@@ -73,11 +75,7 @@ impl Call<'_> {
 
     /// Refuses content that a fault has made unreadable.
     pub(super) fn sealed_content_expired(&self, account: &Account, turn: &Turn) -> Result<(), Refusal> {
-        if !turn.has_sealed() || self.faults(Some(account), Route::Replay).is_empty() {
-            return Ok(());
-        }
-        let item = turn.items().iter().find(|item| item["encrypted_content"].is_string());
-        Err(Refusal::unreadable(item.and_then(|item| item["id"].as_str())))
+        front::sealed_content_expired(self.state, account, turn, self.parts.uri.path())
     }
 
     /// The faults that hit this request now.
@@ -126,6 +124,7 @@ async fn route(call: &Call<'_>, body: Incoming, flight: &mut InFlight) -> Reply 
     }
     let answer = match (&call.parts.method, call.parts.uri.path()) {
         (&Method::POST, RESPONSES) => responses::serve(call, body, flight).await,
+        (&Method::GET, RESPONSES) => websocket::serve(call).await,
         (&Method::GET, MODELS) => models(call).await,
         (&Method::GET, USAGE) => usage(call).await,
         (&Method::POST, TOKEN) => oauth::serve(call, body).await,

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -14,6 +16,7 @@ use tokio::task::JoinSet;
 use super::control;
 use super::routes;
 use super::state::State;
+use super::websocket::Slot;
 use super::wire::{Line, Wire};
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -54,8 +57,16 @@ async fn connection(stream: TcpStream, state: Arc<State>, surface: Surface) {
     // A connection that a fault or the client ended is no event here: the record says how it ended.
     let _ = match surface {
         Surface::Backend | Surface::Uploads => {
-            let service = service_fn(|request| routes::serve(Arc::clone(&state), Arc::clone(&line), surface, request));
-            http1::Builder::new().serve_connection(io, service).await
+            let slot = Slot::default();
+            let service = service_fn(|mut request: Request<Incoming>| {
+                request.extensions_mut().insert(slot.clone());
+                routes::serve(Arc::clone(&state), Arc::clone(&line), surface, request)
+            });
+            let served = http1::Builder::new().serve_connection(io, service).with_upgrades().await;
+            if let Some(agreed) = slot.take() {
+                agreed.run(&line).await;
+            }
+            served
         }
         Surface::Control => {
             let service = service_fn(|request| async { Ok::<_, Infallible>(control::serve(&state, request).await) });

@@ -12,6 +12,9 @@ use super::events::{Event, Story};
 use super::faults::{Fault, TerminalKind};
 use super::reply::Step;
 
+/// Data that is not JSON.
+const GARBAGE: &str = "{not json";
+
 /// What the stream faults of one request ask for; the later of two contradictory ones stands.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
@@ -30,7 +33,8 @@ pub(super) struct Shape {
     stall: Option<(usize, Duration)>,
     broken: Option<(usize, Step)>,
     pace: Option<Duration>,
-    one_byte: bool,
+    /// Every byte comes alone.
+    pub(super) one_byte: bool,
     cr_lf: bool,
 }
 
@@ -108,21 +112,49 @@ impl Shape {
             | Fault::FileStatus { .. }
             | Fault::RefreshFails { .. }
             | Fault::Refresh500
-            | Fault::RefreshCut => {}
+            | Fault::RefreshCut
+            | Fault::Handshake(_)
+            | Fault::Socket(_)
+            | Fault::IgnorePing => {}
         }
     }
 
     /// The whole stream. `limits` is the `codex.rate_limits` event.
     pub(super) fn steps(&self, envelope: &Envelope, story: Story, usage: Usage, limits: &Value) -> VecDeque<Step> {
-        let output = if self.no_output { "[]".to_owned() } else { format!("[{}]", story.items.join(",")) };
-        let mut events = story.events;
+        let mut events = self.events(envelope, story, usage);
         if self.rate_limits {
             let text = limits.to_string();
             let members = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default().to_owned();
             events.insert(0, Event { name: "codex.rate_limits", members, numbered: false });
         }
+        self.play(&self.blocks(&events), true)
+    }
+
+    /// The same one event at a time, each without its SSE framing.
+    pub(super) fn messages(&self, envelope: &Envelope, story: Story, usage: Usage) -> VecDeque<Step> {
+        let events = self.events(envelope, story, usage);
+        let mut data: Vec<String> = data(&events).collect();
+        if self.garbage {
+            data.insert(data.len().min(1), GARBAGE.to_owned());
+        }
+        self.play(&data, false)
+    }
+
+    /// How it ends: the last event is a proper terminal.
+    pub(super) fn completes(&self) -> bool {
+        matches!(self.ending, Ending::Completed | Ending::Done)
+    }
+
+    /// How it ends: without a terminal event.
+    pub(super) fn ends_without_terminal(&self) -> bool {
+        matches!(self.ending, Ending::Nothing)
+    }
+
+    fn events(&self, envelope: &Envelope, story: Story, usage: Usage) -> Vec<Event> {
+        let output = if self.no_output { "[]".to_owned() } else { format!("[{}]", story.items.join(",")) };
+        let mut events = story.events;
         self.end(&mut events, envelope, &output, usage);
-        self.play(&self.blocks(&events))
+        events
     }
 
     fn end(&self, events: &mut Vec<Event>, envelope: &Envelope, output: &str, usage: Usage) {
@@ -152,27 +184,17 @@ impl Shape {
     /// The events as SSE blocks.
     fn blocks(&self, events: &[Event]) -> Vec<String> {
         let line = if self.cr_lf { "\r\n" } else { "\n" };
-        let mut blocks = Vec::with_capacity(events.len());
-        let mut sequence = 0u64;
-        for event in events {
-            let Event { name, members, numbered } = event;
-            let block = if *numbered {
-                let data = format!("{{\"type\":\"{name}\",\"sequence_number\":{sequence},{members}}}");
-                sequence += 1;
-                format!("event: {name}{line}data: {data}{line}{line}")
-            } else {
-                format!("event: {name}{line}data: {{{members}}}{line}{line}")
-            };
-            blocks.push(block);
-        }
+        let block = |name: &str, data: &str| format!("event: {name}{line}data: {data}{line}{line}");
+        let mut blocks: Vec<String> =
+            events.iter().zip(data(events)).map(|(event, data)| block(event.name, &data)).collect();
         if self.garbage {
-            let at = blocks.len().min(1);
-            blocks.insert(at, format!("event: response.output_text.delta{line}data: {{not json{line}{line}"));
+            blocks.insert(blocks.len().min(1), block("response.output_text.delta", GARBAGE));
         }
         blocks
     }
 
-    fn play(&self, blocks: &[String]) -> VecDeque<Step> {
+    /// What is sent and when. What needs no pause in between is sent `together`, or else one block at a time.
+    fn play(&self, blocks: &[String], together: bool) -> VecDeque<Step> {
         let mut steps = VecDeque::new();
         steps.extend(self.silence.map(Step::Wait));
         let end = self.broken.as_ref().map_or(blocks.len(), |(after, _)| *after).min(blocks.len());
@@ -183,6 +205,9 @@ impl Shape {
                 steps.push_back(Step::Wait(pause));
             }
             ready.push_str(block);
+            if !together {
+                steps.push_back(Step::Send(Bytes::from(std::mem::take(&mut ready))));
+            }
             if let Some(pause) = self.pace {
                 self.send(&mut ready, &mut steps);
                 steps.push_back(Step::Wait(pause));
@@ -207,6 +232,19 @@ impl Shape {
             steps.push_back(Step::Send(bytes));
         }
     }
+}
+
+/// The events as JSON, numbered.
+fn data(events: &[Event]) -> impl Iterator<Item = String> {
+    let mut sequence = 0u64;
+    events.iter().map(move |Event { name, members, numbered }| {
+        if !numbered {
+            return format!("{{{members}}}");
+        }
+        let data = format!("{{\"type\":\"{name}\",\"sequence_number\":{sequence},{members}}}");
+        sequence += 1;
+        data
+    })
 }
 
 fn refusal(kind: TerminalKind, code: &str, message: &str, envelope: &Envelope, output: &str, usage: Usage) -> Event {

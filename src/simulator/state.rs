@@ -17,6 +17,7 @@ use super::meter::Meter;
 use super::prefixes::Prefixes;
 use super::record::{Ended, Recorder};
 use super::tokens::Mint;
+use super::websocket::{Limits, Log};
 
 /// The shared state. Nothing of it outlives the process.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub(super) record_bodies: AtomicBool,
     pub(super) revoke_on_replay: AtomicBool,
     pub(super) in_flight: watch::Sender<usize>,
+    pub(super) sockets: Log,
+    pub(super) socket_limits: watch::Sender<Limits>,
     serial: AtomicU64,
 }
 
@@ -57,6 +60,8 @@ impl State {
             record_bodies: AtomicBool::new(false),
             revoke_on_replay: AtomicBool::new(true),
             in_flight: watch::Sender::new(0),
+            sockets: Log::default(),
+            socket_limits: watch::Sender::new(Limits::default()),
             serial: AtomicU64::new(0),
             mint,
             accounts,

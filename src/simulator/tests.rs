@@ -12,6 +12,7 @@ mod oauth;
 mod refusals;
 mod schemas;
 mod streams;
+mod websocket;
 
 use std::time::Duration;
 

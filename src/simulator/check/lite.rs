@@ -7,7 +7,8 @@ use super::wrong_type;
 
 /// The header that announces it.
 pub(in crate::simulator) const HEADER: &str = "x-openai-internal-codex-responses-lite";
-const ITEM: &str = "additional_tools";
+/// The type of the item that carries the tools.
+pub(in crate::simulator) const ITEM: &str = "additional_tools";
 
 /// Checks that a request has the form of its model.
 pub(super) fn check(

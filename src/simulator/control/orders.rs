@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::faults::{Fault, FaultBody, FaultSpec, Preset, ScriptStep, TerminalKind, Who};
 use super::super::state::State;
 use super::super::wishes::Manner;
+use super::sockets;
 
 /// Why an order is not understood.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub(super) enum Trouble {
     NoAccount(String),
     #[error("no such model: {0}")]
     NoModel(String),
+    #[error("a handshake cannot meet the fault {0}")]
+    NotForHandshakes(String),
 }
 
 #[derive(Deserialize)]
@@ -200,7 +203,10 @@ fn spec(order: Value, state: &State) -> Result<FaultSpec, Trouble> {
 }
 
 /// A fault is an object with a `kind`, or the bare name of a kind without members or of a preset.
-fn fault(order: Value) -> Result<Fault, Trouble> {
+pub(super) fn fault(order: Value) -> Result<Fault, Trouble> {
+    if let Some(fault) = sockets::fault(&order) {
+        return fault;
+    }
     let Value::String(name) = order else { return Ok(Fault::from(serde_json::from_value::<Kind>(order)?)) };
     if let Some(preset) = Preset::named(&name) {
         return Ok(Fault::Preset(preset));

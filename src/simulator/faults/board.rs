@@ -16,6 +16,14 @@ pub(in crate::simulator) enum Route {
     Replay,
     /// `POST /backend-api/files/{id}/uploaded`.
     Finalize,
+    /// `GET /backend-api/codex/responses`, which opens a websocket.
+    Handshake,
+    /// A turn on a websocket.
+    Socket,
+    /// A turn on a websocket that generates nothing.
+    WarmUp,
+    /// A ping on a websocket.
+    Ping,
     /// Anything else.
     Other,
 }
@@ -84,13 +92,16 @@ impl Active {
         };
         let place = match self.spec.fault.class() {
             Class::Refresh => route == Route::Token,
-            Class::Stream => route == Route::Responses,
             Class::Replay => route == Route::Replay,
             Class::File => route == Route::Finalize,
-            Class::Head if route == Route::Replay => false,
+            Class::Stream => matches!(route, Route::Responses | Route::Socket),
+            Class::Handshake => route == Route::Handshake,
+            Class::Socket => route == Route::Socket,
+            Class::Ping => route == Route::Ping,
+            Class::Head if matches!(route, Route::Replay | Route::Handshake | Route::Ping) => false,
             Class::Head => match &self.spec.path {
                 Some(prefix) => path.starts_with(prefix.as_str()),
-                None => route == Route::Responses,
+                None => matches!(route, Route::Responses | Route::Socket | Route::WarmUp),
             },
         };
         who && place
