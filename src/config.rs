@@ -36,7 +36,7 @@ pub use file::{ConfigFile, ReadError};
 pub use origin::{Origin, OriginError};
 pub use settings::{
     Accounts, Admission, AdmissionLimits, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model,
-    Operations, Routing, Secrets, Settings, Sse, Upstream,
+    Operations, Routing, Secrets, Settings, Sse, Upstream, Websocket,
 };
 pub use units::parse_duration;
 

@@ -1,6 +1,7 @@
 //! What runs until it is told to stop: the gateway, the demo, the simulator.
 
 mod demo;
+mod descriptors;
 mod signals;
 mod simulate;
 
@@ -31,6 +32,7 @@ impl Program {
     /// Opens the store and starts to serve.
     fn start(&self, runtime: &Runtime, config: &Config<'_>) -> Result<Running, Failure> {
         let settings = config.settings.clone();
+        descriptors::raise_limit();
         prepare_dir(&settings.data.dir).map_err(|error| Failure::new(error.to_string()))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| Failure::new(error.to_string()))?);
         let observed = Arc::clone(&metrics);

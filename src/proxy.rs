@@ -14,6 +14,7 @@ pub mod route;
 mod session;
 mod upload;
 mod upstream;
+mod websocket;
 
 pub(crate) use self::path::Segments;
 pub(crate) use self::upstream::{Frozen, Replay};
@@ -162,7 +163,7 @@ impl Gateway {
         let mut outcome = Outcome::new(ended.kind, 0);
         outcome.code = ended.code;
         outcome.attempts = attempts.reports();
-        finish::finish(&self.chain, &self.metrics, down, cx, reached, outcome).await;
+        finish::finish(&self.chain, &self.metrics, (&*down).into(), cx, reached, outcome).await;
     }
 
     async fn serve(
@@ -182,12 +183,13 @@ impl Gateway {
             Handler::Local => {
                 let _place = match found.class {
                     Class::Files => Some(self.bulkheads.of(found.class, false).enter().await?),
-                    Class::Model | Class::Compact | Class::Audio => None,
+                    Class::Model | Class::Turn | Class::Compact | Class::Audio => None,
                 };
                 let answer = self.endpoints.answer(cx).await?;
                 reply::local(down, answer).await?;
                 Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
             }
+            Handler::Websocket => self.open_socket(down, cx).await,
             Handler::Proxy => self.proxy(found, down, cx, attempts).await,
             Handler::Upload => self.upload(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
@@ -267,7 +269,8 @@ impl Gateway {
         cx: &Exchange,
         attempts: &Attempts,
     ) -> Result<Result<Committed, Reject>, Stop> {
-        let mut running = std::pin::pin!(walk.run(attempts));
+        let mut way = walk.over_http();
+        let mut running = std::pin::pin!(walk.run(&mut way, attempts));
         let mut quiet = (walk.want() == Want::Stream).then_some(self.settings.commit.silent);
         loop {
             let silence = async {
@@ -307,6 +310,11 @@ impl Gateway {
             }
             Err(reject) => (Relay { gateway: self, down, cx }.failure(reject).await, None),
         };
+        self.settle(relayed, mark, attempts)
+    }
+
+    /// What the end of an answer says: of the request, of the attempt, and of the account.
+    fn settle(&self, relayed: Relayed, mark: Option<Mark>, attempts: &Attempts) -> Result<Ended, Stop> {
         let (result, failure, ended) = match relayed {
             Relayed::Done { kind: OutcomeKind::Succeeded, .. } => {
                 mark.iter().for_each(|mark| self.pool.health().succeeded(mark));

@@ -147,7 +147,7 @@ pub struct RequestRow {
     pub state: String,
     /// Such as `POST /v1/responses`; none when nothing is known of it.
     pub route: Option<String>,
-    /// `http_json` or `http_sse`.
+    /// `http_json`, `http_sse` or `websocket`.
     pub transport: Option<String>,
     /// Whether a stream was asked for.
     pub stream: Option<bool>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, RetryType};
@@ -168,6 +169,7 @@ impl Connection {
             let read = self.session.read_response_header().await;
             read.map_err(|e| Headless { why: told(&e), silent: !informed && is_silent(&e) })?;
             match self.session.response_header().map(|head| head.status) {
+                Some(StatusCode::SWITCHING_PROTOCOLS) => return Ok(StatusCode::SWITCHING_PROTOCOLS),
                 Some(status) if status.is_informational() => informed = true,
                 Some(status) => return Ok(status),
                 None => return Err(Headless { why: "no head".to_owned(), silent: false }),
@@ -241,6 +243,18 @@ impl Connection {
             }
             body.extend_from_slice(&chunk);
         }
+    }
+
+    /// The bare connection after the peer has switched protocols, with the bytes that came behind its answer. None for HTTP/2.
+    #[must_use]
+    pub fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
+        let HttpSession::H1(mut session) = self.session else { return None };
+        // What was read together with the head comes with the first read; a read that would have to wait has taken nothing.
+        let early = match tokio::task::unconstrained(session.read_body_bytes()).now_or_never() {
+            Some(Ok(Some(bytes))) => bytes.into(),
+            Some(Ok(None) | Err(_)) | None => Vec::new(),
+        };
+        Some((session.into_inner(), early))
     }
 
     /// Gives the connection back to the pool, only after the whole answer was read; one that the pool must not have is closed.

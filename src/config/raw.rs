@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) upstream: Upstream,
     pub(super) commit: Commit,
     pub(super) sse: Sse,
+    pub(super) websocket: Websocket,
     pub(super) routing: Routing,
     pub(super) ledger: Ledger,
     pub(super) files: Files,
@@ -71,6 +72,7 @@ pub(super) struct Limits {
 pub(super) struct AdmissionLimits {
     pub(super) http: Admission,
     pub(super) stream: Admission,
+    pub(super) websocket: Admission,
     pub(super) compact: Admission,
     pub(super) files: Admission,
     pub(super) audio: Admission,
@@ -120,6 +122,14 @@ pub(super) struct Commit {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Sse {
     pub(super) keep_alive: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Websocket {
+    pub(super) idle_timeout: Text,
+    pub(super) lifetime: Text,
+    pub(super) ping: Text,
 }
 
 #[derive(Debug, Default, Deserialize)]

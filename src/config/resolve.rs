@@ -8,11 +8,12 @@ use std::path::Path;
 use tracing_subscriber::EnvFilter;
 
 use self::read::{
-    DAY, HOUR, MINUTE, MS, SECOND, address, bytes, flag, header, number, path, read, text, time, window_log,
+    DAY, HOUR, MINUTE, MS, SECOND, address, bytes, flag, header, number, optional_time, path, read, text, time,
+    window_log,
 };
 use super::settings::{
     Accounts, Admission, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations,
-    Routing, Secrets, Settings, Sse, Upstream,
+    Routing, Secrets, Settings, Sse, Upstream, Websocket,
 };
 use super::{Mistake, Origin, raw};
 use crate::secrets::KeySource;
@@ -31,6 +32,7 @@ pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake
     upstream(file.upstream, &mut out.upstream)?;
     commit(file.commit, &mut out.commit)?;
     sse(file.sse, &mut out.sse)?;
+    websocket(file.websocket, &mut out.websocket)?;
     routing(file.routing, &mut out.routing)?;
     ledger(file.ledger, &mut out.ledger)?;
     files(file.files, out.limits.max_body, &mut out.files)?;
@@ -89,6 +91,7 @@ fn limits(raw: raw::Limits, out: &mut Limits) -> Result<(), Mistake> {
     time(&mut out.body_memory_wait, raw.body_memory_wait, MS..=MINUTE)?;
     admission(raw.admission.http, &mut out.admission.http)?;
     admission(raw.admission.stream, &mut out.admission.stream)?;
+    admission(raw.admission.websocket, &mut out.admission.websocket)?;
     admission(raw.admission.compact, &mut out.admission.compact)?;
     admission(raw.admission.files, &mut out.admission.files)?;
     admission(raw.admission.audio, &mut out.admission.audio)?;
@@ -136,10 +139,13 @@ fn commit(raw: raw::Commit, out: &mut Commit) -> Result<(), Mistake> {
 }
 
 fn sse(raw: raw::Sse, out: &mut Sse) -> Result<(), Mistake> {
-    let mut every = out.keep_alive.unwrap_or_default();
-    time(&mut every, raw.keep_alive, std::time::Duration::ZERO..=HOUR)?;
-    out.keep_alive = (!every.is_zero()).then_some(every);
-    Ok(())
+    optional_time(&mut out.keep_alive, raw.keep_alive, HOUR)
+}
+
+fn websocket(raw: raw::Websocket, out: &mut Websocket) -> Result<(), Mistake> {
+    time(&mut out.idle_timeout, raw.idle_timeout, MINUTE..=HOUR)?;
+    optional_time(&mut out.lifetime, raw.lifetime, DAY)?;
+    optional_time(&mut out.ping, raw.ping, HOUR)
 }
 
 fn routing(raw: raw::Routing, out: &mut Routing) -> Result<(), Mistake> {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 pub use files::Files;
-pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse};
+pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse, Websocket};
 pub use state::{Accounts, Data, Ledger, Log, LogFormat, Secrets};
 pub use upstream::{Catalog, Commit, Model, Routing, Upstream};
 
@@ -42,6 +42,8 @@ pub struct Settings {
     pub commit: Commit,
     /// Streams to clients.
     pub sse: Sse,
+    /// Websockets of clients.
+    pub websocket: Websocket,
     /// Order of the accounts.
     pub routing: Routing,
     /// What is kept about requests.
@@ -70,6 +72,7 @@ impl Default for Settings {
             upstream: Upstream::default(),
             commit: Commit::default(),
             sse: Sse::default(),
+            websocket: Websocket::default(),
             routing: Routing::default(),
             ledger: Ledger::default(),
             files: Files::default(),

@@ -27,6 +27,7 @@ pub(crate) type Place = OwnedSemaphorePermit;
 pub(crate) struct Bulkheads {
     http: Bulkhead,
     stream: Bulkhead,
+    websocket: Bulkhead,
     compact: Bulkhead,
     files: Bulkhead,
     audio: Bulkhead,
@@ -37,6 +38,7 @@ impl Bulkheads {
         Self {
             http: Bulkhead::new(&limits.http),
             stream: Bulkhead::new(&limits.stream),
+            websocket: Bulkhead::new(&limits.websocket),
             compact: Bulkhead::new(&limits.compact),
             files: Bulkhead::new(&limits.files),
             audio: Bulkhead::new(&limits.audio),
@@ -48,6 +50,7 @@ impl Bulkheads {
         match class {
             Class::Model if streams => &self.stream,
             Class::Model => &self.http,
+            Class::Turn => &self.websocket,
             Class::Compact => &self.compact,
             Class::Files => &self.files,
             Class::Audio => &self.audio,

@@ -128,7 +128,7 @@ fn unreadable(cause: impl Into<pooler_filter::Source>) -> Reject {
     Reject::invalid("request body could not be read").because(cause)
 }
 
-async fn index(text: Bytes) -> Result<JsonObject, JsonError> {
+pub(super) async fn index(text: Bytes) -> Result<JsonObject, JsonError> {
     if text.len() <= LARGE {
         return JsonObject::parse(text);
     }

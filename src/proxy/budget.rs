@@ -43,6 +43,11 @@ impl Budget {
 }
 
 impl Room {
+    /// None, and it cannot grow: stands where a room was taken from.
+    pub(crate) fn nowhere() -> Self {
+        Self { pages: Arc::new(Semaphore::new(0)), wait: Duration::ZERO, held: None }
+    }
+
     /// Makes sure that room for so many bytes is held; waits a while for it, then refuses as overloaded.
     pub(crate) async fn grow_to(&mut self, bytes: usize) -> Result<(), Reject> {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);

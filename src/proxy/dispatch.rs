@@ -2,6 +2,7 @@
 
 mod attempt;
 mod hold;
+mod stay;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,16 +11,16 @@ use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, NoCompaction, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AttemptReport, AttemptResult, Candidate, Exchange, Expects, Intent, KeyId, Operation, Plan, PoolId,
-    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, UpstreamRequest,
+    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Exchange, Expects, Intent, KeyId, Operation, Plan,
+    PoolId, PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest,
 };
 
-pub(crate) use self::attempt::{Answer, Source};
-use self::attempt::{Lost, Tried};
-pub(crate) use self::hold::failure_in;
+pub(crate) use self::attempt::{Answer, Lost, Source, Tried};
+pub(crate) use self::hold::{Hold, Step, failure_in};
 use super::Gateway;
 use super::upstream::{Frozen, Replay};
 use crate::accounts::{Credential, RefreshReason};
+use crate::client::Call;
 use crate::pool::{Account, Mark};
 
 /// How the client wants its answer; decides what may be held back.
@@ -29,6 +30,15 @@ pub(crate) enum Want {
     Stream,
     /// In one piece: nothing is sent before the end, so everything may be tried again until then.
     Whole,
+}
+
+/// A way to ask an account: a call over HTTP, or a message on a websocket.
+pub(crate) trait Ask: Send {
+    /// What an answer worth committing to is.
+    type Answer: Send;
+
+    /// One try at one account.
+    fn ask(&mut self, account: &Account, call: Call) -> impl Future<Output = Result<Self::Answer, Lost>> + Send;
 }
 
 /// Every try so far. It outlives a walk that is given up because the client left.
@@ -54,9 +64,9 @@ struct Token {
 
 /// An answer that is committed to the client, and who gave it.
 #[derive(Debug)]
-pub(crate) struct Committed {
+pub(crate) struct Committed<T = Answer> {
     pub(crate) served: Served,
-    pub(crate) answer: Answer,
+    pub(crate) answer: T,
     pub(crate) mark: Mark,
 }
 
@@ -74,6 +84,8 @@ pub(crate) struct Walk<'a> {
     blocks: BlockLimits,
     /// It asks for the compaction of its input instead of a response.
     compacts: bool,
+    /// On a websocket.
+    turn: Option<Turn>,
     request: Frozen,
 }
 
@@ -95,6 +107,7 @@ impl<'a> Walk<'a> {
             context_window: intent.context_window,
             blocks: gateway.block_limits(operation, want),
             compacts: operation == Operation::Responses && intent.one_account,
+            turn: cx.get::<Turn>().copied(),
             request: Frozen::new(request, cx),
         })
     }
@@ -112,6 +125,7 @@ impl<'a> Walk<'a> {
             context_window: self.context_window,
             blocks: self.blocks,
             compacts: self.compacts,
+            turn: self.turn,
             request: Frozen::new(request, cx),
         }
     }
@@ -120,11 +134,26 @@ impl<'a> Walk<'a> {
         self.want
     }
 
+    /// How this request is asked over HTTP.
+    pub(crate) const fn over_http(&self) -> Tried<'a> {
+        Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks }
+    }
+
+    /// Stays with the account that a websocket is connected to, as far as the plan has it.
+    pub(crate) fn stay(&mut self, connected: Option<AccountId>) -> Result<(), Reject> {
+        let continues = self.continues();
+        stay::stay(&mut self.plan, connected, continues)
+    }
+
+    fn continues(&self) -> bool {
+        self.turn.is_some_and(|turn| turn.continues)
+    }
+
     /// Tries the candidates in order. An error is final: no candidate is left, or none would do better.
-    pub(crate) async fn run(&self, attempts: &Attempts) -> Result<Committed, Reject> {
+    pub(crate) async fn run<A: Ask>(&self, way: &mut A, attempts: &Attempts) -> Result<Committed<A::Answer>, Reject> {
         let mut last = None;
         for candidate in &self.plan {
-            match self.candidate(candidate, attempts).await {
+            match self.candidate(way, candidate, attempts).await {
                 Ok(committed) => return Ok(committed),
                 Err(lost) if lost.verdict == Verdict::Final => return Err(self.reject(lost)),
                 Err(lost) => last = Some(lost),
@@ -132,12 +161,17 @@ impl<'a> Walk<'a> {
         }
         Err(last.map_or_else(
             || no_backend("the plan was empty"),
-            |lost| self.exhausted().unwrap_or_else(|| self.reject(lost)),
+            |lost| self.exhausted().or_else(|| self.elsewhere()).unwrap_or_else(|| self.reject(lost)),
         ))
     }
 
     /// One account: a refused token is refreshed once and the account tried once more (docs/decisions.md, R1).
-    async fn candidate(&self, candidate: &Candidate, attempts: &Attempts) -> Result<Committed, Lost> {
+    async fn candidate<A: Ask>(
+        &self,
+        way: &mut A,
+        candidate: &Candidate,
+        attempts: &Attempts,
+    ) -> Result<Committed<A::Answer>, Lost> {
         let Some(account) = self.gateway.pool.account(candidate.account) else {
             return Err(Lost::unauthorized("the account was removed"));
         };
@@ -154,7 +188,7 @@ impl<'a> Walk<'a> {
         };
         let mut replay = Replay::Issued;
         loop {
-            let lost = match self.once(candidate, &account, &token.credential, replay, attempts).await {
+            let lost = match self.once(way, candidate, &account, &token.credential, replay, attempts).await {
                 Ok(committed) => return Ok(committed),
                 Err(lost) => lost,
             };
@@ -203,19 +237,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn once(
+    async fn once<A: Ask>(
         &self,
+        way: &mut A,
         candidate: &Candidate,
         account: &Account,
         credential: &Credential,
         replay: Replay,
         attempts: &Attempts,
-    ) -> Result<Committed, Lost> {
+    ) -> Result<Committed<A::Answer>, Lost> {
         let number = attempts.begin(candidate);
         let call = self.request.call(account, credential, replay);
-        let tried =
-            Tried { gateway: self.gateway, want: self.want, expects: self.request.expects(), blocks: self.blocks };
-        match tried.run(&account.endpoint, &call).await {
+        match way.ask(account, call).await {
             Ok(answer) => {
                 let served =
                     Served { account: candidate.account, label: Arc::clone(&candidate.label), attempt: number };
@@ -235,18 +268,16 @@ impl<'a> Walk<'a> {
 
     /// The answer when every account that could serve has used up its quota.
     fn exhausted(&self) -> Option<Reject> {
+        exhausted(&self.gateway.pool.accounts(self.pool, &self.key, &self.model), self.gateway.clock.now())
+    }
+
+    /// The answer to a turn whose account cannot go on, while another one could begin anew: the client sends the whole conversation again
+    /// (docs/decisions.md, S16).
+    fn elsewhere(&self) -> Option<Reject> {
+        let tried = |account: AccountId| self.plan.iter().any(|candidate| candidate.account == account);
         let views = self.gateway.pool.accounts(self.pool, &self.key, &self.model);
-        let mut resets = Vec::new();
-        for view in &views {
-            match view.standing {
-                Standing::Exhausted(reset) => resets.push(reset),
-                Standing::Ready => return None,
-                Standing::Unready | Standing::LoginLost => {}
-            }
-        }
-        let now = self.gateway.clock.now();
-        let first = resets.iter().flatten().filter(|at| **at > now).min().copied();
-        (!resets.is_empty()).then(|| Reject::quota_exhausted(first, now))
+        let other = views.iter().any(|view| view.standing == Standing::Ready && !tried(view.account));
+        (self.continues() && other).then(Reject::previous_response_not_found)
     }
 
     fn reject(&self, lost: Lost) -> Reject {
@@ -277,11 +308,33 @@ impl<'a> Walk<'a> {
         if failure.verdict() == Verdict::Refresh {
             return no_backend("the upstream refuses the token of the account");
         }
+        if self.turn.is_some() && failure.is_lost_response() {
+            return Reject::previous_response_not_found();
+        }
         if self.want == Want::Stream {
             failure.mask_lost_response();
         }
         failure.public_reject(self.input_file, self.context_window)
     }
+}
+
+/// Why none of these accounts can serve anything; none when one can.
+pub(crate) fn unavailable(views: &[AccountView], now: Timestamp) -> Option<Reject> {
+    let ready = views.iter().any(|view| view.standing == Standing::Ready);
+    (!ready).then(|| exhausted(views, now).unwrap_or_else(|| no_backend("no account is ready")))
+}
+
+fn exhausted(views: &[AccountView], now: Timestamp) -> Option<Reject> {
+    let mut resets = Vec::new();
+    for view in views {
+        match view.standing {
+            Standing::Exhausted(reset) => resets.push(reset),
+            Standing::Ready => return None,
+            Standing::Unready | Standing::LoginLost => {}
+        }
+    }
+    let first = resets.iter().flatten().filter(|at| **at > now).min().copied();
+    (!resets.is_empty()).then(|| Reject::quota_exhausted(first, now))
 }
 
 /// What a failed attempt teaches about its account. Only what says something about the account counts against it.

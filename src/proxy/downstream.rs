@@ -44,6 +44,8 @@ pub(crate) enum Length {
     Known(usize),
     /// By its end.
     Open,
+    /// There is no body: another protocol follows.
+    None,
 }
 
 impl Downstream {
@@ -104,7 +106,7 @@ impl Downstream {
             Length::Open if self.session.req_header().version == Version::HTTP_11 => {
                 head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
             }
-            Length::Open => {}
+            Length::Open | Length::None => {}
         }
         Ok(head)
     }

@@ -1,8 +1,9 @@
 //! A session becomes an exchange: the head is read under a deadline, and the credential is taken out of it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_error::ErrorType;
 use pooler_filter::{Connection, Exchange, Reject, RejectKind, RequestHead, RequestId, Secret, Timestamp};
@@ -37,23 +38,47 @@ pub(crate) async fn read_head(session: &mut ServerSession, limit: Duration) -> A
     }
 }
 
-/// The exchange of the request that was read.
-pub(crate) fn exchange(session: &ServerSession, now: Timestamp) -> Exchange {
-    let given = session.req_header();
-    let mut headers = HeaderMap::with_capacity(given.headers.len());
-    for (name, value) in &given.headers {
-        headers.append(name.clone(), value.clone());
+/// What a client has said before its body: enough for an exchange, or for each turn on a websocket.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening {
+    head: RequestHead,
+    credential: Option<Secret>,
+    client: Option<IpAddr>,
+}
+
+impl Opening {
+    /// The head of the request that was read, with the credential taken out of it.
+    pub(crate) fn of(session: &ServerSession) -> Self {
+        let given = session.req_header();
+        let mut headers = HeaderMap::with_capacity(given.headers.len());
+        for (name, value) in &given.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        let credential =
+            headers.remove(header::AUTHORIZATION).map(|value| Secret::new(String::from_utf8_lossy(value.as_bytes())));
+        let head = RequestHead {
+            method: given.method.clone(),
+            path: given.uri.path().to_owned(),
+            query: given.uri.query().unwrap_or_default().to_owned(),
+            headers,
+        };
+        let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        Self { head, credential, client }
     }
-    let credential =
-        headers.remove(header::AUTHORIZATION).map(|value| Secret::new(String::from_utf8_lossy(value.as_bytes())));
-    let head = RequestHead {
-        method: given.method.clone(),
-        path: given.uri.path().to_owned(),
-        query: given.uri.query().unwrap_or_default().to_owned(),
-        headers,
-    };
-    let client = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-    Exchange::new(RequestId::generate(), head, Connection { client, received_at: now }, credential)
+
+    pub(crate) const fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.head.path
+    }
+
+    /// An exchange with an id of its own.
+    pub(crate) fn exchange(self, received_at: Timestamp) -> Exchange {
+        let Self { head, credential, client } = self;
+        Exchange::new(RequestId::generate(), head, Connection { client, received_at }, credential)
+    }
 }
 
 /// Whether the client takes one of our media types (docs/v1.md, Body errors).

@@ -14,6 +14,8 @@ pub enum Handler {
     Local,
     /// Sent upstream.
     Proxy,
+    /// A websocket: each turn on it is a request of its own.
+    Websocket,
     /// A file that is made upstream, uploaded and finished.
     Upload,
     /// Refused with `unsupported_endpoint`, for ever.
@@ -38,6 +40,8 @@ pub enum Payload {
 pub enum Class {
     /// Requests for one answer, or for a stream, by what the body says.
     Model,
+    /// A turn on a websocket.
+    Turn,
     /// Compaction.
     Compact,
     /// Everything about files.
@@ -86,7 +90,7 @@ pub const ROUTES: &[Row] = &[
     row!("GET" "/v1/models" Local ListModels),
     row!("GET" "/v1/models/:id" Local GetModel),
     row!("POST" "/v1/responses" Proxy Responses),
-    row!("GET" "/v1/responses" Planned Unsupported),
+    row!("GET" "/v1/responses" Websocket Responses turns),
     row!("POST" "/v1/responses/compact" Proxy Compact compact),
     row!("POST" "/v1/chat/completions" Proxy Chat),
     row!("GET" "/v1/usage" Local Usage),
@@ -174,6 +178,10 @@ impl Row {
 
     const fn compact(self) -> Self {
         Self { class: Class::Compact, ..self }
+    }
+
+    const fn turns(self) -> Self {
+        Self { class: Class::Turn, ..self }
     }
 
     const fn files(self) -> Self {

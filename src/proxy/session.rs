@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::downstream::Downstream;
-use super::intake::{self, Arrival};
+use super::intake::{self, Arrival, Opening};
 
 /// How long the rest of a refused body is read, so that the client gets to see the refusal.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -58,11 +58,18 @@ impl HttpServerApp for Gateway {
         }
         session.set_pipelining_enabled(true);
         session.set_total_drain_timeout(Some(DRAIN));
-        let mut cx = intake::exchange(&session, self.clock.now());
+        let mut cx = Opening::of(&session).exchange(self.clock.now());
         let mut down = Downstream::new(session, cx.id(), since, gateway.write_timeout);
         self.exchange(&mut down, &mut cx).await;
         // What the request held in memory, such as an uploaded file, does not wait with its connection for the next one.
         drop(cx);
+        if down.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
+            let socket = self.lifecycle.open(&self.metrics);
+            drop(busy);
+            self.converse(down.session, stopping).await;
+            drop(socket);
+            return None;
+        }
         let session = flushed(down, gateway.write_timeout).await?;
         drop(busy);
         next_request(session, gateway.keep_alive, &mut stopping).await

@@ -168,7 +168,7 @@ impl Work<'_> {
         let walk = self.walk.alone(served.account, request, self.cx);
         loop {
             // Its tries are part of the attempt that made the file.
-            let answer = walk.run(&Attempts::default()).await?.answer;
+            let answer = walk.run(&mut walk.over_http(), &Attempts::default()).await?.answer;
             match Progress::read(&answer) {
                 Progress::Done => return Ok(true),
                 Progress::Failed => return Ok(false),

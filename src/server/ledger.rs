@@ -90,7 +90,7 @@ fn subject(facts: &RequestFacts) -> Subject {
         pool: Some(facts.pool),
         key: Some(facts.key.clone()),
         route: facts.route.to_owned(),
-        transport: if facts.stream { "http_sse" } else { "http_json" }.to_owned(),
+        transport: facts.transport.as_str().to_owned(),
         model: (!facts.model.is_empty()).then(|| facts.model.clone()),
         stream: facts.stream,
     }

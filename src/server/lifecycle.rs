@@ -33,7 +33,27 @@ impl Drop for Busy<'_> {
     }
 }
 
+/// A websocket that is open, until it is dropped. It is no request, but the end waits for it.
+pub(crate) struct Socket<'a> {
+    lifecycle: &'a Lifecycle,
+    gauge: &'a IntGauge,
+}
+
+impl Drop for Socket<'_> {
+    fn drop(&mut self) {
+        self.gauge.dec();
+        self.lifecycle.in_flight.send_modify(|n| *n -= 1);
+    }
+}
+
 impl Lifecycle {
+    /// A websocket is open.
+    pub(crate) fn open<'a>(&'a self, metrics: &'a Metrics) -> Socket<'a> {
+        self.in_flight.send_modify(|n| *n += 1);
+        metrics.websockets().inc();
+        Socket { lifecycle: self, gauge: metrics.websockets() }
+    }
+
     /// A request begins.
     pub(crate) fn enter<'a>(&'a self, metrics: &'a Metrics) -> Busy<'a> {
         self.in_flight.send_modify(|n| *n += 1);

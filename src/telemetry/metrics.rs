@@ -24,6 +24,7 @@ pub struct Metrics {
     first_byte: HistogramVec,
     filters: HistogramVec,
     in_flight: IntGauge,
+    websockets: IntGauge,
     ledger_commit: HistogramVec,
     catalog_syncs: IntCounterVec,
 }
@@ -55,6 +56,7 @@ impl Metrics {
                 &["filter", "hook"],
             )?,
             in_flight: IntGauge::new("codex_pooler_in_flight", "Requests being served now")?,
+            websockets: IntGauge::new("codex_pooler_websockets", "Websockets of clients that are open now")?,
             ledger_commit: histogram(
                 "codex_pooler_ledger_commit_seconds",
                 "One durable group of the store",
@@ -80,6 +82,7 @@ impl Metrics {
         self.registry.register(Box::new(self.first_byte.clone()))?;
         self.registry.register(Box::new(self.filters.clone()))?;
         self.registry.register(Box::new(self.in_flight.clone()))?;
+        self.registry.register(Box::new(self.websockets.clone()))?;
         self.registry.register(Box::new(self.ledger_commit.clone()))?;
         self.registry.register(Box::new(self.catalog_syncs.clone()))?;
         self.registry.register(Box::new(build))
@@ -88,6 +91,11 @@ impl Metrics {
     /// A request began or ended.
     pub(crate) const fn in_flight(&self) -> &IntGauge {
         &self.in_flight
+    }
+
+    /// A websocket was opened or closed.
+    pub(crate) const fn websockets(&self) -> &IntGauge {
+        &self.websockets
     }
 
     /// A try at an account ended.

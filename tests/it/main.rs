@@ -30,6 +30,10 @@
 //! | `routing` | sessions, cache keys, demotion, quota |
 //! | `streams` | what a streaming client gets |
 //! | `usage` | `GET /v1/usage` |
+//! | `websocket` | handshake and turns of clients on websockets |
+//! | `websocket_dispatch` | websockets towards accounts: failover, refresh, broken lines |
+//! | `websocket_simulator` | turns against the strict backend: lite models, compaction, tools, its limits |
+//! | `websocket_protocol` | the protocol below the messages, many sockets at once |
 //! | `validation` | refused requests, and what the upstream sees of accepted ones |
 
 #![allow(unreachable_pub, reason = "the modules of a test binary have no outside")]
@@ -64,3 +68,7 @@ mod streams;
 mod support;
 mod usage;
 mod validation;
+mod websocket;
+mod websocket_dispatch;
+mod websocket_protocol;
+mod websocket_simulator;

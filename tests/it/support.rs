@@ -5,6 +5,8 @@
 pub mod client;
 pub mod codex;
 pub mod gateway;
+pub mod socket;
+pub mod upstream;
 
 #[allow(unused_imports, reason = "each test module uses its own part")]
 pub use client::Client;

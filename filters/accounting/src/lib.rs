@@ -15,7 +15,7 @@ use pooler_filter::codex::{Facts, sentence};
 use pooler_filter::{
     BuildError, Carrier, Contract, Exchange, Filter, FilterContext, FilterFactory, Flow, Intent, Ledger, LedgerError,
     Outcome, OutcomeKind, Port, Principal, Reject, RejectKind, RequestFacts, Reservation, ResponseHead, Route,
-    SettlementFacts, Slot, Stage, TokenUsage, UpstreamRequest, Usage, async_trait,
+    SettlementFacts, Slot, Stage, TokenUsage, Transport, Turn, UpstreamRequest, Usage, async_trait,
 };
 use serde::Deserialize;
 
@@ -91,7 +91,7 @@ impl Filter for Accounting {
 
     async fn on_done(&self, outcome: &Outcome, cx: &mut Exchange) {
         let Some(settled) = cx.get::<Settled>() else { return };
-        if settled.0.swap(true, Ordering::AcqRel) || turned_away(outcome, cx) {
+        if settled.0.swap(true, Ordering::AcqRel) || turned_away(outcome, cx) || opens_a_socket(outcome) {
             return;
         }
         if let Err(error) = self.settle(outcome, cx) {
@@ -104,6 +104,11 @@ impl Filter for Accounting {
 fn turned_away(outcome: &Outcome, cx: &Exchange) -> bool {
     let overloaded = outcome.code.as_ref().is_some_and(|code| code.as_str() == "server_is_overloaded");
     outcome.kind == OutcomeKind::Rejected && overloaded && cx.get::<Reserved>().is_none()
+}
+
+/// An accepted handshake asks for nothing: each turn on the websocket has a row of its own.
+const fn opens_a_socket(outcome: &Outcome) -> bool {
+    outcome.status == 101
 }
 
 impl Accounting {
@@ -139,6 +144,11 @@ fn request_facts(cx: &Exchange) -> Result<RequestFacts, Reject> {
         route: cx.require::<Route>()?.name,
         model: intent.model.clone(),
         stream: intent.stream,
+        transport: match cx.get::<Turn>() {
+            Some(_) => Transport::Websocket,
+            None if intent.stream => Transport::HttpSse,
+            None => Transport::HttpJson,
+        },
         effort: intent.effort.clone(),
         service_tier: intent.service_tier.clone(),
         estimated_input_tokens: intent.estimated_input_tokens,

@@ -73,6 +73,34 @@ fn head(carrier: Carrier) -> ResponseHead {
     ResponseHead::new(http::StatusCode::OK, carrier, Delivery::Stream)
 }
 
+#[tokio::test]
+async fn the_row_says_how_the_request_is_answered() {
+    for (turn, stream, transport) in [
+        (None, true, Transport::HttpSse),
+        (None, false, Transport::HttpJson),
+        (Some(Turn { continues: false }), true, Transport::Websocket),
+    ] {
+        let mut request = Request::new().await;
+        if let Some(turn) = turn {
+            write(&mut request.cx, turn);
+        }
+        write(&mut request.cx, Intent { stream, ..intent() });
+        request.body().await.unwrap();
+        request.done(&succeeded()).await;
+        assert_eq!(request.settled()[0].request.transport, transport);
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_handshake_leaves_no_row_and_a_refused_one_does() {
+    let mut accepted = Request::new().await;
+    accepted.done(&Outcome::new(OutcomeKind::Succeeded, 101)).await;
+    assert!(accepted.settled().is_empty());
+    let mut refused = Request::new().await;
+    refused.done(&Outcome::new(OutcomeKind::Rejected, 503)).await;
+    assert_eq!(refused.settled().len(), 1);
+}
+
 fn succeeded() -> Outcome {
     Outcome::new(OutcomeKind::Succeeded, 200)
 }

@@ -172,6 +172,7 @@
 //! | Slot | Written by | When | Says |
 //! |---|---|---|---|
 //! | [`Route`] | the host | before the chain | what is asked of which surface |
+//! | [`Turn`] | the host | before the chain, on websockets only | the request is a turn on a websocket |
 //! | [`Principal`] | `auth` | headers | whose key it is, and what its pool allows |
 //! | [`Permit`] | `route_gate` | headers | the principal may use the route |
 //! | [`Intent`] | `codex_rewrite` | body | model, stream, estimates; absent when the request is answered here |
@@ -264,12 +265,12 @@ pub use ids::{AccountId, InvalidId, KeyId, PoolId, RequestId};
 pub use ports::{
     AccountView, Affinity, AffinityKey, Catalog, Durable, FileFacts, FileStanding, Files, FilesError, KeyFacts,
     KeyStatus, Keyring, Ledger, LedgerError, ModelFacts, PoolFacts, PoolView, Port, Ports, RequestFacts,
-    SettlementFacts, Standing, TokenUsage,
+    SettlementFacts, Standing, TokenUsage, Transport,
 };
 pub use registry::{ChainEntry, ChainError, Registry};
 pub use reject::{Code, Extra, Reject, RejectKind, Source};
 pub use secret::Secret;
 pub use slots::{
     AttemptReport, AttemptResult, Candidate, Intent, Issuers, Operation, Permit, Plan, Principal, Reason, Replayed,
-    Reservation, Route, Served, Surface, Upload, Usage,
+    Reservation, Route, Served, Surface, Turn, Upload, Usage,
 };

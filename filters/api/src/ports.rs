@@ -233,6 +233,29 @@ pub enum TokenUsage {
     Unknown,
 }
 
+/// How a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// In one piece, over HTTP.
+    HttpJson,
+    /// As an event stream, over HTTP.
+    HttpSse,
+    /// As messages of a websocket.
+    Websocket,
+}
+
+impl Transport {
+    /// The word for the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HttpJson => "http_json",
+            Self::HttpSse => "http_sse",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
 /// What the ledger knows of a request from its start.
 #[derive(Debug, Clone)]
 pub struct RequestFacts {
@@ -248,6 +271,8 @@ pub struct RequestFacts {
     pub model: String,
     /// Whether the client wants a stream.
     pub stream: bool,
+    /// How it is answered.
+    pub transport: Transport,
     /// Reasoning effort as sent upstream.
     pub effort: Option<String>,
     /// Service tier as sent upstream.

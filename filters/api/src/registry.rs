@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::chain::{Chain, Link, Observer};
 use crate::{
-    BuildError, Contract, Filter, FilterContext, FilterFactory, HookSlots, Ports, RawConfig, Route, Served, Slot,
+    BuildError, Contract, Filter, FilterContext, FilterFactory, HookSlots, Ports, RawConfig, Route, Served, Slot, Turn,
 };
 
 type Build = fn(&RawConfig<'_>, &FilterContext<'_>) -> Result<Arc<dyn Filter>, BuildError>;
@@ -64,6 +64,8 @@ impl std::fmt::Debug for Registry {
 /// What the host itself writes before the chain runs, and before the response.
 const HOST_FIRST: &[&str] = &[Route::NAME];
 const HOST_RESPONSE: &[&str] = &[Served::NAME];
+/// What it writes for some requests only, so that no contract can require it.
+const HOST_SOMETIMES: &[&str] = &[Turn::NAME];
 
 impl Registry {
     /// An empty one.
@@ -146,7 +148,7 @@ fn check_hook(slots: HookSlots, written: &mut Vec<&'static str>) -> Result<(), S
         return Err(format!("requires `{missing}`, which no earlier filter provides"));
     }
     for slot in slots.provides {
-        if HOST_FIRST.contains(slot) || HOST_RESPONSE.contains(slot) {
+        if [HOST_FIRST, HOST_RESPONSE, HOST_SOMETIMES].iter().any(|list| list.contains(slot)) {
             return Err(format!("provides `{slot}`, which the host itself writes"));
         }
         if written.contains(slot) {

@@ -222,6 +222,14 @@ impl Reject {
             .header(KIND, HeaderValue::from_static("restart_with_full_context"))
     }
 
+    /// 400 `previous_response_not_found`: the response that a turn continues was not given on its socket, or its account is out of reach.
+    /// Clients send the whole conversation again (docs/decisions.md, S16).
+    #[must_use]
+    pub fn previous_response_not_found() -> Self {
+        let message = "Previous response was not found. Retrying the full request.";
+        Self::new(RejectKind::Invalid, "previous_response_not_found", message).at("previous_response_id")
+    }
+
     /// Names the request member at fault.
     #[must_use]
     pub fn at(mut self, param: impl Into<Cow<'static, str>>) -> Self {

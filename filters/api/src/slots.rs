@@ -74,6 +74,18 @@ impl Slot for Route {
     const NAME: &'static str = "route";
 }
 
+/// The request is a turn on a websocket: it has the head of the handshake, and its body came as a message. Written by the host before the chain
+/// runs; an HTTP request has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// The response that it continues was given on this very socket, whose upstream still has it. False when it names none.
+    pub continues: bool,
+}
+
+impl Slot for Turn {
+    const NAME: &'static str = "turn";
+}
+
 /// Who the key stands for. Written by `auth`.
 #[derive(Debug, Clone)]
 pub struct Principal(pub Arc<KeyFacts>);

@@ -63,7 +63,8 @@ const PATH: &str = "/backend-api/codex/responses";
 pub(crate) fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be an object"))?;
-    let mut upstream = Checked::of(filter, &key, Source::responses(body))?.upstream(filter.forward_metadata, body);
+    let mut upstream =
+        Checked::of(filter, &key, Source::responses(body, cx.get()))?.upstream(filter.forward_metadata, body);
     mem::take(&mut upstream.edits).apply(body);
     upstream.write(PATH, filter, request, cx)
 }
@@ -76,6 +77,8 @@ struct Checked<'a> {
     model: Arc<ModelFacts>,
     /// It continues an earlier response, which the upstream is told.
     continued: bool,
+    /// It is a turn on a websocket.
+    socket: bool,
     input: Input<'a>,
     instructions: Option<Bytes>,
     tools: Tools,
@@ -91,7 +94,7 @@ struct Checked<'a> {
 impl<'a> Checked<'a> {
     /// The checks in their order; the first failure wins.
     fn of(filter: &CodexRewrite, key: &KeyFacts, source: Source<'a>) -> Result<Self, Reject> {
-        let Source { members, conversation, mut refused, compacts } = source;
+        let Source { members, conversation, mut refused, continuation, compacts } = source;
         let get = |field| members.get(field);
         options::check_logprobs(get(Field::Logprobs))?;
         if let Some(name) = members.unknown() {
@@ -106,7 +109,10 @@ impl<'a> Checked<'a> {
         let continued = names_response && !compacts;
         let mut input = conversation.read(continued)?;
         let instructions = instructions(get(Field::Instructions), &input.lifted)?;
-        check_continuation(get(Field::PreviousResponseId), names_response, input.found.tool_output)?;
+        check_previous(get(Field::PreviousResponseId))?;
+        if names_response {
+            continuation.check(input.found.tool_output)?;
+        }
         refused.raise(Field::Tools)?;
         let tools = Tools::of(get(Field::Tools), mem::take(&mut input.declared))?;
         refused.raise(Field::ToolChoice)?;
@@ -137,6 +143,7 @@ impl<'a> Checked<'a> {
             model_name,
             model,
             continued,
+            socket: continuation.is_socket(),
             input,
             instructions,
             tools,
@@ -211,14 +218,10 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// `previous_response_id`: over HTTP the upstream takes it only to go on with the output of a tool.
-fn check_continuation(id: Option<Value<'_>>, named: bool, tool_output: bool) -> Result<(), Reject> {
-    const PARAM: &str = "previous_response_id";
+/// `previous_response_id`, by its type.
+fn check_previous(id: Option<Value<'_>>) -> Result<(), Reject> {
     if id.is_some_and(|id| id.kind() != Kind::String) {
-        return Err(Reject::invalid("previous_response_id must be a string").at(PARAM));
-    }
-    if named && !tool_output {
-        return Err(Reject::invalid("previous_response_id requires a tool-output continuation").at(PARAM));
+        return Err(Reject::invalid("previous_response_id must be a string").at(Field::PreviousResponseId.name()));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ mod transcribe;
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode, header};
-use pooler_filter::{Carrier, Clock, Delivery, Exchange, Intent, Reject, RequestId, ResponseHead, Stage};
+use pooler_filter::{Carrier, Clock, Delivery, Exchange, Intent, Reject, RequestId, ResponseHead, Stage, Turn};
 
 use crate::echo::{Echo, Form};
 
@@ -48,6 +48,8 @@ struct Asked {
     request: RequestId,
     input_file: bool,
     context_window: Option<u64>,
+    /// The client has a websocket, on which it may continue what was given there.
+    socket: bool,
 }
 
 impl Asked {
@@ -55,7 +57,7 @@ impl Asked {
     fn of(clock: Arc<dyn Clock>, cx: &Exchange) -> Result<Self, Reject> {
         let intent = cx.require::<Intent>()?;
         let (input_file, context_window) = (intent.input_file, intent.context_window);
-        Ok(Self { clock, request: cx.id(), input_file, context_window })
+        Ok(Self { clock, request: cx.id(), input_file, context_window, socket: cx.get::<Turn>().is_some() })
     }
 
     /// The time now, in unix seconds.

@@ -22,5 +22,7 @@ mod refusals;
 mod replays;
 #[path = "responses/schemas.rs"]
 mod schemas;
+#[path = "responses/turns.rs"]
+mod turns;
 #[path = "responses/untouched.rs"]
 mod untouched;

@@ -43,6 +43,14 @@ pub(super) fn time(out: &mut Duration, written: raw::Text, bounds: RangeInclusiv
     Ok(())
 }
 
+/// The same where "0" stands for never.
+pub(super) fn optional_time(out: &mut Option<Duration>, written: raw::Text, most: Duration) -> Result<(), Mistake> {
+    let mut span = out.unwrap_or_default();
+    time(&mut span, written, Duration::ZERO..=most)?;
+    *out = (!span.is_zero()).then_some(span);
+    Ok(())
+}
+
 pub(super) fn bytes(out: &mut usize, written: raw::Text, bounds: RangeInclusive<usize>) -> Result<(), Mistake> {
     let Some(written) = written else { return Ok(()) };
     let size = parse_size(written.get_ref()).map_err(|m| Mistake::new(written.span(), m))?;

@@ -97,6 +97,8 @@ pub struct AdmissionLimits {
     pub http: Admission,
     /// Requests that want a stream.
     pub stream: Admission,
+    /// Turns on websockets.
+    pub websocket: Admission,
     /// Compactions.
     pub compact: Admission,
     /// Requests about files.
@@ -111,6 +113,7 @@ impl Default for AdmissionLimits {
         Self {
             http: class(2048, 512, 10),
             stream: class(2048, 512, 10),
+            websocket: class(2048, 512, 10),
             compact: class(64, 16, 10),
             files: class(16, 8, 5),
             audio: class(16, 8, 5),
@@ -139,5 +142,22 @@ pub struct Sse {
 impl Default for Sse {
     fn default() -> Self {
         Self { keep_alive: Some(secs(10)) }
+    }
+}
+
+/// `[websocket]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Websocket {
+    /// A socket without a turn and without a message of its client is closed after this time.
+    pub idle_timeout: Duration,
+    /// How old a socket may get: the next turn after that is refused, so that its client connects anew; none: any age.
+    pub lifetime: Option<Duration>,
+    /// Both peers of a socket are pinged this often; none: never.
+    pub ping: Option<Duration>,
+}
+
+impl Default for Websocket {
+    fn default() -> Self {
+        Self { idle_timeout: secs(30 * 60), lifetime: Some(secs(60 * 60)), ping: Some(secs(25)) }
     }
 }

@@ -11,9 +11,10 @@ use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{AttemptResult, Cut, Expects, Frame, Reject, RejectKind, Timestamp};
 use tokio::time::{Instant, timeout};
 
-use super::Want;
 use super::hold::{Hold, Step};
+use super::{Ask, Want};
 use crate::client::{Call, Connection, Endpoint, NetError};
+use crate::pool::Account;
 use crate::proxy::Gateway;
 use crate::proxy::frames::{Blocks, response_too_large};
 
@@ -67,7 +68,7 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    fn failed(failure: Failure) -> Self {
+    pub(crate) fn failed(failure: Failure) -> Self {
         let verdict = failure.verdict();
         let result = if verdict == Verdict::Refresh { AttemptResult::Unauthorized } else { AttemptResult::Refused };
         Self { result, verdict, failure: Some(failure), reject: None, why: None }
@@ -84,16 +85,16 @@ impl Lost {
         Self { result: AttemptResult::Unauthorized, verdict: Verdict::NextCandidate, failure: None, reject: None, why }
     }
 
-    fn broken(result: AttemptResult, code: &'static str, why: String) -> Self {
+    pub(crate) fn broken(result: AttemptResult, code: &'static str, why: String) -> Self {
         let reject = Reject::new(RejectKind::BadGateway, code, sentence(code, Default::default()));
         Self { result, verdict: Verdict::NextCandidate, failure: None, reject: Some(reject), why: Some(why) }
     }
 
-    fn invalid(why: impl Into<String>) -> Self {
+    pub(crate) fn invalid(why: impl Into<String>) -> Self {
         Self::broken(AttemptResult::Invalid, "invalid_upstream_response", why.into())
     }
 
-    fn net(error: &NetError) -> Self {
+    pub(crate) fn net(error: &NetError) -> Self {
         let result = match error {
             NetError::TimedOut(_) => AttemptResult::TimedOut,
             NetError::Connect(..) | NetError::Stale | NetError::Broken(_) | NetError::TooLarge(_) => {
@@ -103,12 +104,12 @@ impl Lost {
         Self::broken(result, "upstream_request_failed", error.to_string())
     }
 
-    fn cut(cut: Cut) -> Self {
+    pub(crate) fn cut(cut: Cut) -> Self {
         let result = if cut == Cut::Idle { AttemptResult::TimedOut } else { AttemptResult::Cut };
         Self::broken(result, "upstream_request_failed", format!("the answer broke off: {cut:?}"))
     }
 
-    fn too_large() -> Self {
+    pub(crate) fn too_large() -> Self {
         let reject = Some(response_too_large());
         Self { result: AttemptResult::Invalid, verdict: Verdict::Final, failure: None, reject, why: None }
     }
@@ -116,15 +117,23 @@ impl Lost {
 
 /// One try.
 #[derive(Debug)]
-pub(super) struct Tried<'a> {
+pub(crate) struct Tried<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) want: Want,
     pub(super) expects: Expects,
     pub(super) blocks: BlockLimits,
 }
 
+impl Ask for Tried<'_> {
+    type Answer = Answer;
+
+    async fn ask(&mut self, account: &Account, call: Call) -> Result<Answer, Lost> {
+        self.run(&account.endpoint, &call).await
+    }
+}
+
 impl Tried<'_> {
-    pub(super) async fn run(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Lost> {
+    async fn run(&self, endpoint: &Endpoint, call: &Call) -> Result<Answer, Lost> {
         let (connection, status) = self.call(endpoint, call).await.map_err(|e| Lost::net(&e))?;
         if status != StatusCode::OK {
             return Err(self.refused(connection, status).await);
@@ -153,7 +162,7 @@ impl Tried<'_> {
         }
     }
 
-    async fn refused(&self, mut connection: Connection, status: StatusCode) -> Lost {
+    pub(crate) async fn refused(&self, mut connection: Connection, status: StatusCode) -> Lost {
         let wait = connection.header(header::RETRY_AFTER.as_str()).and_then(|v| v.trim().parse().ok());
         let body = match timeout(ERROR_BODY_TIME, connection.read_all(ERROR_BODY)).await {
             Ok(Ok(body)) => {

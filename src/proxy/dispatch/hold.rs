@@ -16,7 +16,7 @@ const TAIL: Duration = Duration::from_millis(200);
 
 /// What one more event means.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Nothing is worth sending yet.
     Hold,
     /// It is, and more will come.
@@ -31,7 +31,7 @@ pub(super) enum Step {
 
 /// The events of one attempt, as long as another account could still answer instead.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     want: Want,
     frames: Vec<Frame>,
     bytes: usize,
@@ -45,7 +45,7 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(want: Want, settings: &Settings) -> Self {
+    pub(crate) fn new(want: Want, settings: &Settings) -> Self {
         Self {
             want,
             frames: Vec::new(),
@@ -61,12 +61,12 @@ impl Hold {
     }
 
     /// When what is held must go, if the client wants a stream and an event has come.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
     /// One more event.
-    pub(super) fn take(&mut self, frame: Frame, now: Timestamp) -> Step {
+    pub(crate) fn take(&mut self, frame: Frame, now: Timestamp) -> Step {
         let kind = kind_of(&frame);
         if let Some(failure) = kind.and_then(|kind| failure_in(kind, &frame, now)) {
             return Step::Fail(failure);
@@ -104,6 +104,11 @@ impl Hold {
     /// The code for a collected stream that ended in good order, but without any response in it.
     pub(super) fn ended_early(&self) -> Option<&'static str> {
         (self.want == Want::Whole && self.events > 0 && !self.saw_response).then_some("upstream_response_missing")
+    }
+
+    /// What was held so far.
+    pub(crate) fn into_frames(self) -> Vec<Frame> {
+        self.frames
     }
 
     /// What was held, with the rest to come.

@@ -39,7 +39,6 @@ impl PopLast for String {
 fn planned_routes_are_exactly_these() {
     let planned: Vec<&str> = ROUTES.iter().filter(|r| r.handler == Handler::Planned).map(|r| r.name).collect();
     let expected = [
-        "GET /v1/responses",
         "GET /backend-api/codex/models",
         "GET /backend-api/codex/v1/models",
         "POST /backend-api/codex/responses",

@@ -56,7 +56,7 @@ pub struct Subject {
     pub key: Option<KeyId>,
     /// Name of the route, such as `POST /v1/responses`.
     pub route: String,
-    /// How it is answered: `http_json` or `http_sse`.
+    /// How it is answered: `http_json`, `http_sse` or `websocket`.
     pub transport: String,
     /// The model that was asked for, when the request got that far.
     pub model: Option<String>,

@@ -33,6 +33,7 @@ pub struct Gateway {
 pub struct Builder {
     toml: String,
     accounts: usize,
+    origin: Option<String>,
     settings: Box<dyn FnOnce(&mut Settings)>,
     registry: Registry,
     clock: Arc<dyn Clock>,
@@ -51,6 +52,7 @@ impl Gateway {
         Builder {
             toml: String::new(),
             accounts: 3,
+            origin: None,
             settings: Box::new(|_| {}),
             registry: codex_pooler::builtin_filters(),
             clock: Arc::new(SystemClock),
@@ -145,6 +147,12 @@ impl Builder {
         self
     }
 
+    /// Accounts are used at another address than that of the simulator, which still refreshes their logins.
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.origin = Some(origin.to_owned());
+        self
+    }
+
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = registry;
         self
@@ -159,18 +167,20 @@ impl Builder {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let codex = codex::start(self.accounts).await;
         self.uploads.push(codex.upload_origin().parse().expect("an origin"));
+        let origin = self.origin.clone();
         let running = self.run(&dir.path().join("data")).await;
         let client = Client { address: running.addresses()[0], key: String::new() };
         let mut gateway = Gateway { running, codex, client, dir };
         gateway.execute(Command::PoolCreate { slug: POOL.into(), name: None }).await;
         for account in gateway.codex.accounts() {
-            let origin = Some(gateway.codex.origin());
+            let issuer = Some(gateway.codex.origin());
+            let origin = origin.clone().or_else(|| issuer.clone());
             let import = Command::AccountImport {
                 auth_json: pooler_filter::Secret::new(account.auth_json().to_string()),
                 pool: POOL.into(),
                 label: Some(account.label().into()),
-                origin: origin.clone(),
-                issuer: origin,
+                origin,
+                issuer,
                 simulated: true,
             };
             gateway.execute(import).await;

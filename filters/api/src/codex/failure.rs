@@ -196,10 +196,16 @@ impl Failure {
         }
     }
 
+    /// Whether the upstream does not know the response that the request continues (any more).
+    #[must_use]
+    pub fn is_lost_response(&self) -> bool {
+        self.code_in(&LOST_RESPONSE)
+    }
+
     /// On a public event stream clients would look for a response that they never stored here: it is told as a broken-off answer
     /// (docs/v1.md, Normalisation).
     pub fn mask_lost_response(&mut self) {
-        if self.code_in(&LOST_RESPONSE) {
+        if self.is_lost_response() {
             self.code = Some(Code::new("stream_incomplete"));
             self.status = None;
         }

@@ -34,6 +34,15 @@ pub(super) fn without_marker(metadata: Option<Value<'_>>) -> Option<Bytes> {
     patch.finish().map(Splice::join)
 }
 
+/// `client_metadata` with our marker: a turn has no headers.
+pub(super) fn with_marker(metadata: Option<Value<'_>>) -> Bytes {
+    let own = metadata.filter(|metadata| metadata.kind() == Kind::Object);
+    let own = without_marker(own).or_else(|| own.map(|own| own.raw_bytes())).unwrap_or(Bytes::from_static(b"{}"));
+    let rest = own.trim_ascii().get(1..).unwrap_or(b"}");
+    let comma: &[u8] = if rest.trim_ascii_start() == b"}" { b"" } else { b"," };
+    [b"{\"", MARKER.as_bytes(), b"\":\"true\"", comma, rest].concat().into()
+}
+
 /// `tool_choice`: a mode and nothing else, since the tools are in the input.
 pub(super) fn check_tool_choice(choice: Option<Value<'_>>) -> Result<(), Reject> {
     match choice {

@@ -1,7 +1,7 @@
 //! What the checks of a request read: the members by their names in a request for a response, and the conversation in the form it came.
 
-use pooler_filter::Reject;
 use pooler_filter::json::{JsonObject, Value};
+use pooler_filter::{Reject, Turn};
 
 use super::chat;
 use super::fields::{Field, Members};
@@ -14,20 +14,59 @@ pub(super) struct Source<'a> {
     pub(super) refused: Refused,
     /// The input is to be compacted: then the response that the request continues is not named upstream.
     pub(super) compacts: bool,
+    pub(super) continuation: Continuation,
+}
+
+/// What a request may continue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Continuation {
+    /// A response whose tool was called: over HTTP the upstream takes no other.
+    ToolOutput,
+    /// A response that was given on the same websocket, with any input; whether it was.
+    Socket(bool),
+}
+
+impl Continuation {
+    /// What this request may continue: that of a turn depends on its websocket.
+    pub(super) const fn of(turn: Option<&Turn>) -> Self {
+        match turn {
+            Some(turn) => Self::Socket(turn.continues),
+            None => Self::ToolOutput,
+        }
+    }
+
+    /// Whether the request is a turn.
+    pub(super) const fn is_socket(self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
+    /// Checks a request that names the response that it continues.
+    pub(super) fn check(self, tool_output: bool) -> Result<(), Reject> {
+        match self {
+            Self::ToolOutput if !tool_output => {
+                let message = "previous_response_id requires a tool-output continuation";
+                Err(Reject::invalid(message).at("previous_response_id"))
+            }
+            Self::Socket(false) => Err(Reject::previous_response_not_found()),
+            Self::ToolOutput | Self::Socket(true) => Ok(()),
+        }
+    }
 }
 
 impl<'a> Source<'a> {
     /// A body that is a request for a response.
-    pub(super) fn responses(body: &'a JsonObject) -> Self {
+    pub(super) fn responses(body: &'a JsonObject, turn: Option<&Turn>) -> Self {
         let members = Members::of(body);
         let input = members.get(Field::Input);
-        let compacts = input.is_some_and(ends_with_trigger);
-        Self { members, conversation: Conversation::Input(input), refused: Refused::default(), compacts }
+        // On a websocket what the turn continues is not in its input, and part of what is to be compacted.
+        let compacts = turn.is_none() && input.is_some_and(ends_with_trigger);
+        let continuation = Continuation::of(turn);
+        Self { members, conversation: Conversation::Input(input), refused: Refused::default(), continuation, compacts }
     }
 
     /// A body that is a request to compact its input.
     pub(super) fn compact(body: &'a JsonObject) -> Self {
-        Self { compacts: true, ..Self::responses(body) }
+        Self { compacts: true, ..Self::responses(body, None) }
     }
 }
 

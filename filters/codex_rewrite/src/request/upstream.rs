@@ -16,7 +16,7 @@ pub(super) struct Upstream {
     pub(super) intent: Intent,
     pub(super) echo: Echo,
     pub(super) expects: Expects,
-    /// It has the lite form, which a header has to say.
+    /// It has the lite form, and a header has to say so: in a turn, its metadata does.
     pub(super) lite: bool,
 }
 
@@ -51,16 +51,26 @@ impl Checked<'_> {
         let mut edits = self.edits(forward_metadata);
         if self.model.lite {
             lite::reshape(&mut edits, &mut self);
+            if self.socket {
+                edits.set(Field::ClientMetadata, Some(lite::with_marker(self.members.get(Field::ClientMetadata))));
+            }
         }
         let (mut intent, mut echo) = (self.intent(body), self.echo());
         let mut expects = Expects::Response;
         if self.input.found.trigger {
-            let streamed = trigger::streams(self.members.get(Field::ClientMetadata));
+            let streamed = self.socket || trigger::streams(self.members.get(Field::ClientMetadata));
             edits = trigger::bridge(edits, streamed);
+            if self.socket {
+                // What the turn continues is part of what is to be compacted.
+                edits.set(
+                    Field::PreviousResponseId,
+                    self.members.get(Field::PreviousResponseId).map(|id| id.raw_bytes()),
+                );
+            }
             expects = if streamed { Expects::Response } else { Expects::Json };
             intent.one_account = true;
             echo.form = Form::CompactionTrigger { streamed };
         }
-        Upstream { edits, intent, echo, expects, lite: self.model.lite }
+        Upstream { edits, intent, echo, expects, lite: self.model.lite && !self.socket }
     }
 }

@@ -20,6 +20,9 @@ const LONGEST_ID: usize = 128;
 
 /// What the client is told of a failure of the backend.
 pub(super) fn reject(mut failure: Failure, asked: &Asked) -> Reject {
+    if asked.socket && failure.is_lost_response() {
+        return Reject::previous_response_not_found();
+    }
     failure.mask_lost_response();
     failure.public_reject(asked.input_file, asked.context_window)
 }

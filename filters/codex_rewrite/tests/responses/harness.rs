@@ -6,7 +6,7 @@ use pooler_filter::json::{Json, JsonObject, Value};
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, key_facts, upstream_request, write};
 use pooler_filter::{
     Exchange, FilterContext, FilterFactory, Intent, KeyFacts, ModelFacts, Operation, Principal, Reject, Route, Surface,
-    UpstreamRequest,
+    Turn, UpstreamRequest,
 };
 use pooler_filter_codex_rewrite::{CodexRewrite, Config};
 
@@ -23,13 +23,16 @@ pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) key: KeyFacts,
     pub(crate) route: Route,
+    /// The request is a turn on a websocket.
+    pub(crate) turn: Option<Turn>,
     pub(crate) ports: Arc<FakePorts>,
 }
 
 impl Gateway {
     /// With one ordinary model, `gpt-5.5`, and one that is served as lite, `gpt-6-sol`.
     pub(crate) fn new() -> Self {
-        let gateway = Self { config: Config::default(), key: key_facts(), route: RESPONSES, ports: FakePorts::new() };
+        let gateway =
+            Self { config: Config::default(), key: key_facts(), route: RESPONSES, turn: None, ports: FakePorts::new() };
         let ordinary = gateway.ports.models.lock().get("gpt-5.5").expect("the ports have it").as_ref().clone();
         let lite =
             |name: &str| ModelFacts { id: name.into(), upstream_id: name.into(), lite: true, ..ordinary.clone() };
@@ -52,6 +55,9 @@ impl Gateway {
             .header("user-agent", "client/1")
             .header("x-codex-turn-metadata", "{}")
             .build();
+        if let Some(turn) = self.turn {
+            write(&mut cx, turn);
+        }
         write(&mut cx, Principal(Arc::new(self.key.clone())));
         let mut request = upstream_request(body);
         let before = request.body.to_chunks("").to_bytes();

@@ -4,7 +4,7 @@ use pooler_filter::Reject;
 use pooler_filter::json::{JsonObject, Kind, Value};
 
 use super::super::fields::{Field, Members};
-use super::super::source::{Conversation, Refused, Source};
+use super::super::source::{Continuation, Conversation, Refused, Source};
 use super::super::splice::Splice;
 use super::members::Chat;
 use super::tools;
@@ -58,7 +58,13 @@ impl<'a> Source<'a> {
             Some(input) => Conversation::Input(Some(input)),
             None => Conversation::Messages(chat.messages),
         };
-        Self { members: Members::of(head), conversation, refused: Refused::default(), compacts: false }
+        Self {
+            members: Members::of(head),
+            conversation,
+            refused: Refused::default(),
+            continuation: Continuation::ToolOutput,
+            compacts: false,
+        }
     }
 }
 
