@@ -182,7 +182,7 @@ fn broke(cut: Cut) -> Failed {
 fn too_large() -> Lost {
     let reject = Reject::new(RejectKind::TooLarge, "request_too_large", "request is too large for the upstream");
     let result = AttemptResult::Refused;
-    Lost { result, verdict: Verdict::Final, failure: None, reject: Some(reject), why: None }
+    Lost { result, verdict: Verdict::Final, failure: None, told: None, reject: Some(reject), why: None }
 }
 
 /// What the turn continues went with its line: the client begins anew (docs/decisions.md, S16).
