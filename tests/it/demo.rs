@@ -113,8 +113,15 @@ async fn the_lines_for_scripts_and_for_people_lead_to_an_answer() {
     }
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&stage.env()), mode(&stage.data().join("demo.toml"))), (0o600, 0o600));
+    // It listens a moment before it says so.
+    eventually("people are told too", || {
+        let told = demo.program.stdout();
+        std::future::ready(
+            told.contains(&demo.env["BASE_URL"]) && told.contains(&demo.env["KEY"]) && told.contains("-d '"),
+        )
+    })
+    .await;
     let told = demo.program.stdout();
-    assert!(told.contains(&demo.env["BASE_URL"]) && told.contains(&demo.env["KEY"]), "{told}");
 
     // What the printed curl line sends.
     let body = "{\"model\":\"gpt-5.5\",\"input\":\"Say hello\"}";

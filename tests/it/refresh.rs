@@ -276,7 +276,7 @@ async fn a_token_endpoint_that_cannot_be_reached_costs_nothing() {
 async fn a_refresh_goes_on_when_its_client_leaves() {
     let gateway = Gateway::builder().accounts(1).start().await;
     gateway.codex.expire_access(0);
-    let slow = Fault::SlowFirstByte(Duration::from_millis(300));
+    let slow = Fault::SlowFirstByte(Duration::from_millis(1500));
     gateway.codex.inject(FaultSpec::new(Who::All, slow).on("/oauth/token"));
     let mut client = TcpStream::connect(gateway.client.address).await.unwrap();
     let headers = [("content-type", "application/json")];

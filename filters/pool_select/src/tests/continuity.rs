@@ -111,17 +111,6 @@ async fn reasoning_goes_to_the_account_that_issued_it_and_its_issuer_is_told() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_label_is_remembered_by_its_data() {
-    let ports = with_accounts(3);
-    let item = r#"{"type":"response.output_item.done","item":{"type":"reasoning","encrypted_content":"sealed"}}"#;
-    answered_by(&ports, 3, Frame::unnamed(item)).await;
-    let plan = Ask::new().intent(|intent| intent.replayed = vec![replayed("sealed")]).plan(&ports).await;
-    assert_eq!(plan[0], (account(3), Reason::Issuer));
-    answered_by(&ports, 2, Frame::unnamed(r#"{"type":"response.created","response":{"id":"resp_2"}}"#)).await;
-    assert_eq!(continuing("resp_2").plan(&ports).await, [(account(2), Reason::Pinned)]);
-}
-
-#[tokio::test]
 async fn a_whole_json_answer_is_remembered_like_its_events() {
     let ports = with_accounts(2);
     let body = r#"{"id":"resp_7","output":[{"type":"compaction","encrypted_content":"c"}]}"#;
