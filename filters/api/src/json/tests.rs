@@ -211,6 +211,10 @@ fn reads_surrogates_without_partner_as_replacement_characters() {
 fn compares_strings_in_whatever_spelling() {
     assert!(json(r#""response.failed""#).root().is_str("response.failed"));
     assert!(json(r#""\u0072esponse""#).root().is_str("response"));
+    assert!(json(r#""\u0061\u0062""#).root().is_str("ab"));
+    assert!(json(r#""\ud83d\ude00""#).root().is_str("\u{1f600}"));
+    assert!(!json(r#""\u0061\u0062""#).root().is_str("a"));
+    assert!(!json(r#""\n""#).root().is_str(""));
     assert!(!json(r#""response""#).root().is_str("response.failed"));
     assert!(!json(r#""\\n""#).root().is_str("\n"));
     assert!(!json("1").root().is_str("1"));

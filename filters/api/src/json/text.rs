@@ -7,6 +7,9 @@ use super::scan;
 /// What stands for an escaped surrogate that has no partner.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
+/// The most bytes of a literal that stand for one byte of its text: `\u0061`.
+const LONGEST_ESCAPE: usize = 6;
+
 /// Appends a text as a JSON string literal, quotes included. Escapes what has to be and nothing else.
 ///
 /// ```
@@ -66,7 +69,12 @@ pub(super) fn decode(literal: &[u8], escaped: bool) -> Cow<'_, str> {
 
 /// Whether a string literal says `expected`.
 pub(super) fn says(literal: &[u8], escaped: bool, expected: &str) -> bool {
-    if escaped { decode(literal, true) == expected } else { inner(literal) == expected.as_bytes() }
+    let text = inner(literal);
+    if !escaped {
+        return text == expected.as_bytes();
+    }
+    // A text that is too long for it need not be read: it may be a whole prompt.
+    text.len() <= LONGEST_ESCAPE * expected.len() && decode(literal, true) == expected
 }
 
 /// Reads escapes that the indexer has found to be well formed.

@@ -6,6 +6,9 @@ use pooler_filter::json::{Key, Value, write_str};
 /// From this length on a value is referred to: a reference costs more than copying a short value.
 const LONG: usize = 512;
 
+/// Room for the short pieces of a text that has many, in bytes.
+const ROOM: usize = 1024;
+
 /// The pieces of one JSON text, in order.
 #[derive(Default)]
 pub(super) struct Splice {
@@ -18,6 +21,11 @@ pub(super) struct Splice {
 }
 
 impl Splice {
+    /// Nothing yet, with room for many short pieces.
+    pub(super) fn roomy() -> Self {
+        Self { text: Vec::with_capacity(ROOM), ..Self::default() }
+    }
+
     /// Adds a piece of JSON of our own.
     pub(super) fn lit(&mut self, text: &str) -> &mut Self {
         self.text.extend_from_slice(text.as_bytes());

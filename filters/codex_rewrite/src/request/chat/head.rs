@@ -21,7 +21,7 @@ pub(super) struct Head {
 impl Head {
     /// Writes the head of a chat.
     pub(super) fn of(chat: &Chat<'_>) -> Result<Self, Reject> {
-        let mut head = Writer { chat, text: Splice::default(), separator: "{", refused: Refused::default() };
+        let mut head = Writer { chat, text: Splice::roomy(), separator: "{", refused: Refused::default() };
         let mut words = Words::default();
         for (key, value) in &chat.same {
             head.next().key(*key).raw(*value);

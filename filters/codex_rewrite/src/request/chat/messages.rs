@@ -48,7 +48,7 @@ pub(in super::super) fn read(messages: Option<Value<'_>>) -> Result<Input<'_>, R
     if messages.kind() != Kind::Array || messages.is_empty() {
         return Err(bad("messages must be a non-empty array"));
     }
-    let mut walk = Walk::default();
+    let mut walk = Walk { out: Splice::roomy(), ..Walk::default() };
     walk.out.lit("[");
     for message in messages.items() {
         walk.message(message)?;
