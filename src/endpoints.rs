@@ -51,7 +51,7 @@ impl Endpoints {
             Operation::FileContent | Operation::DeleteFile => self.files.refuse(cx).await,
             Operation::Usage => {
                 usage::check_query(&cx.head().query)?;
-                usage::answer(&*self.ledger, &key.id, self.clock.now()).await
+                usage::answer(&*self.ledger, &self.pool, key, self.clock.now()).await
             }
             other @ (Operation::Responses | Operation::Unsupported | _) => {
                 Err(Reject::internal(format!("{other:?} has no answer here")))

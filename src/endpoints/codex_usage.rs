@@ -54,9 +54,8 @@ struct Told<'a> {
 
 /// The quota of the pool.
 pub(super) fn answer(pool: &Pool, id: PoolId) -> LocalReply {
-    let (known, now) = (pool.evidence(id), pool.now());
-    let best = known.iter().max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal));
-    let page = match best {
+    let (best, now) = (best(pool, id), pool.now());
+    let page = match &best {
         Some((standing, evidence)) => page(*standing, evidence, now),
         None => Page {
             plan_type: "api_key",
@@ -67,6 +66,11 @@ pub(super) fn answer(pool: &Pool, id: PoolId) -> LocalReply {
     };
     // Writing plain strings and numbers into memory cannot fail.
     LocalReply::json(serde_json::to_vec(&page).unwrap_or_default())
+}
+
+/// The account that could serve best now, of those that told something of their quota.
+pub(super) fn best(pool: &Pool, id: PoolId) -> Option<(Standing, Evidence)> {
+    pool.evidence(id).into_iter().max_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal))
 }
 
 /// An account that may serve before one that may not, then the larger plan, then what is left.

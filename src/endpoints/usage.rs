@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use pooler_filter::{KeyId, LocalReply, Reject, Timestamp};
+use pooler_filter::{KeyFacts, LocalReply, Reject, Timestamp};
 use serde::Serialize;
 
+use super::codex_usage;
+use crate::pool::{Limit, Pool, Window};
 use crate::store::LedgerStore;
 use crate::store::records::{Span, UsageSums};
 
@@ -20,12 +22,49 @@ struct Totals {
     total_cost_usd: f64,
     total_cost_status: &'static str,
     limits: [(); 0],
-    upstream_limits: [(); 0],
+    upstream_limits: Vec<UpstreamLimit>,
 }
 
-impl From<UsageSums> for Totals {
-    /// There are no prices, no limits and no quota windows that it could speak of.
-    fn from(sums: UsageSums) -> Self {
+/// One window of the quota of the account that could serve best now.
+#[derive(Serialize)]
+struct UpstreamLimit {
+    limit_type: &'static str,
+    limit_window: &'static str,
+    max_value: f64,
+    current_value: f64,
+    remaining_value: f64,
+    model_filter: Option<String>,
+    reset_at: Option<u64>,
+    source: &'static str,
+}
+
+impl From<Window> for UpstreamLimit {
+    fn from(window: Window) -> Self {
+        let current_value = window.used_percent.clamp(0.0, 100.0);
+        Self {
+            limit_type: "percent",
+            // By its duration, as everywhere (docs/decisions.md, R6).
+            limit_window: match window.minutes {
+                0..=1440 => "5h",
+                1441..40_320 => "7d",
+                40_320.. => "30d",
+            },
+            max_value: 100.0,
+            current_value,
+            remaining_value: 100.0 - current_value,
+            model_filter: None,
+            reset_at: window.reset_at.map(Timestamp::as_secs),
+            source: "upstream_usage",
+        }
+    }
+}
+
+impl Totals {
+    /// There are no prices and no limits of keys that it could speak of.
+    fn new(sums: UsageSums, quota: Option<&Limit>) -> Self {
+        let windows = quota.into_iter().flat_map(|limit| [limit.primary, limit.secondary]).flatten();
+        let mut upstream_limits: Vec<UpstreamLimit> = windows.map(UpstreamLimit::from).collect();
+        upstream_limits.sort_by_key(|limit| limit.limit_window);
         Self {
             request_count: sums.requests,
             total_tokens: sums.total(),
@@ -33,7 +72,7 @@ impl From<UsageSums> for Totals {
             total_cost_usd: 0.0,
             total_cost_status: "unpriced",
             limits: [],
-            upstream_limits: [],
+            upstream_limits,
         }
     }
 }
@@ -44,12 +83,19 @@ pub(super) fn check_query(query: &str) -> Result<(), Reject> {
     first.map_or(Ok(()), |name| Err(Reject::unsupported_parameter(name.into_owned())))
 }
 
-/// The totals of the key.
-pub(super) async fn answer(ledger: &dyn LedgerStore, key: &KeyId, now: Timestamp) -> Result<LocalReply, Reject> {
+/// The totals of the key, and the quota of its pool as far as accounts told of it.
+pub(super) async fn answer(
+    ledger: &dyn LedgerStore,
+    pool: &Pool,
+    key: &KeyFacts,
+    now: Timestamp,
+) -> Result<LocalReply, Reject> {
     let window = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
     let since = Timestamp::from_millis(now.as_millis().saturating_sub(window));
-    let sums = ledger.usage(key, Span::Hour, since).await.map_err(Reject::internal)?;
-    Ok(LocalReply::json(serde_json::to_vec(&Totals::from(sums)).map_err(Reject::internal)?))
+    let sums = ledger.usage(&key.id, Span::Hour, since).await.map_err(Reject::internal)?;
+    let best = codex_usage::best(pool, key.pool.id);
+    let totals = Totals::new(sums, best.as_ref().and_then(|(_, evidence)| evidence.account_limit()));
+    Ok(LocalReply::json(serde_json::to_vec(&totals).map_err(Reject::internal)?))
 }
 
 #[cfg(test)]

@@ -56,6 +56,24 @@ async fn the_answer_has_exactly_these_members() {
 }
 
 #[tokio::test]
+async fn the_quota_windows_that_accounts_tell_are_told_by_their_duration() {
+    let gateway = Gateway::builder().accounts(1).start().await;
+    assert_eq!(gateway.client.ask().await.status, 200);
+    let told = usage(&gateway.client).await["upstream_limits"].clone();
+    let windows: Vec<&str> = told.as_array().unwrap().iter().filter_map(|l| l["limit_window"].as_str()).collect();
+    assert_eq!(windows, ["5h", "7d"], "{told}");
+    for limit in told.as_array().unwrap() {
+        let members = ["current_value", "limit_type", "limit_window", "max_value", "model_filter", "remaining_value"];
+        let all: BTreeSet<&str> = members.into_iter().chain(["reset_at", "source"]).collect();
+        assert_eq!(limit.as_object().unwrap().keys().map(String::as_str).collect::<BTreeSet<_>>(), all);
+        let number = |key: &str| limit[key].as_f64().unwrap();
+        assert!((number("current_value") + number("remaining_value") - number("max_value")).abs() < 1e-9, "{limit}");
+        assert_eq!((&limit["limit_type"], &limit["source"]), (&json!("percent"), &json!("upstream_usage")));
+        assert!(limit["reset_at"].is_u64(), "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn requests_that_reached_an_account_count_and_no_others() {
     let gateway = Gateway::builder().accounts(1).start().await;
     for _ in 0..3 {
