@@ -73,8 +73,12 @@ impl Filter for PoolSelect {
         let seeds = Seeds::read(cx, key, intent);
         let bindings = seeds.bindings();
         let head = cx.head();
-        let state = intent.turn_state.as_ref().map(|state| seed::turn(key, &state.value));
-        let turn = self.only_or_bound(&accounts, state.or_else(|| seed::turn_in(head, key)).as_ref());
+        let state = intent.turn_state.as_ref().map(|state| state.value.as_str()).or_else(|| seed::turn_in(head));
+        let turn = state.and_then(|state| {
+            let bound = seed::turn(key, state);
+            // No account gave a state that may well be our own.
+            if seed::may_be_ours(state) { self.bound(Some(&bound)) } else { self.only_or_bound(&accounts, Some(&bound)) }
+        });
         let before = self.bound(seed::response_in(head, key).as_ref());
         let plan = match pin {
             Some(pin) => pinned(pin.among(&accounts, intent)?),

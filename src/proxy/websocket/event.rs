@@ -73,8 +73,7 @@ pub(super) fn error(reject: &Reject, stream_id: Option<&str>, native: bool) -> B
     out.extend_from_slice(itoa::Buffer::new().format(reject.status().as_u16()).as_bytes());
     out.extend_from_slice(b",\"error\":");
     reject.write_error_object(&mut out);
-    if native && !reject.headers.is_empty() {
-        out.extend_from_slice(b",\"headers\":");
+    if native {
         write_headers(&mut out, &reject.headers);
     }
     if let Some(id) = stream_id {
@@ -85,19 +84,20 @@ pub(super) fn error(reject: &Reject, stream_id: Option<&str>, native: bool) -> B
     out.into()
 }
 
-/// Headers as an object of strings.
+/// A member with the headers as strings, if there are any.
 fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
     let told = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    for (at, (name, value)) in told.enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
+    let mut before: &[u8] = b",\"headers\":{";
+    for (name, value) in told {
+        out.extend_from_slice(before);
         write_str(out, name);
         out.push(b':');
         write_str(out, value);
+        before = b",";
     }
-    if out.ends_with(b":") {
-        out.push(b'{');
+    if before == b"," {
+        out.push(b'}');
     }
-    out.push(b'}');
 }
 
 /// The id of the response in an event that ends one.
@@ -167,6 +167,11 @@ mod tests {
             json!({"message": "no", "type": "invalid_request_error", "code": "invalid_request", "param": "type"});
         assert_eq!(read(&error(&reject, None, false)), json!({"type": "error", "status": 400, "error": expected}));
         assert_eq!(read(&error(&reject, Some("s"), true))["stream_id"], "s");
+        assert_eq!(read(&error(&reject, None, true)).get("headers"), None);
+        let value = http::HeaderValue::from_static("2");
+        let reject = reject.header(http::header::RETRY_AFTER, value.clone()).header(http::header::AGE, value);
+        assert_eq!(read(&error(&reject, None, true))["headers"], json!({"retry-after": "2", "age": "2"}));
+        assert_eq!(read(&error(&reject, None, false)).get("headers"), None);
     }
 
     #[test]

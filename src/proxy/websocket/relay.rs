@@ -158,8 +158,9 @@ impl Relay<'_, '_> {
         if let Err(reject) = stages.end(&end, &mut out, self.cx) {
             tracing::error!(request_id = %self.cx.id(), error = %reject, "a stage failed at the end of an answer");
         }
+        let ends = out.iter().filter_map(kind_of).any(EventKind::is_terminal);
         self.speaker.events(&mut out).await?;
-        if let Some(code) = code.as_ref().filter(|_| self.route.is_native()) {
+        if let Some(code) = code.as_ref().filter(|_| self.route.is_native() && !ends) {
             // No event of theirs ends the turn, and none of ours pretends to be one.
             let reject = Reject::with_code(RejectKind::BadGateway, code.clone(), sentence(code.as_str(), Facts::default()));
             self.speaker.refuse(&self.gateway.told_on(self.route, reject)).await?;

@@ -240,6 +240,8 @@ async fn a_turn_goes_on_where_its_state_is_from_and_only_there_the_state_is_show
     assert_eq!(owner(Ask::new()).await, None);
     ports.accounts.lock().truncate(1);
     assert_eq!(owner(ask("other")).await, Some(account(1)), "there is nobody else who could have given it");
+    let ours = "8c0f8f0e-6a58-4f3c-9d4e-0a1b2c3d4e5f";
+    assert_eq!(owner(ask(ours)).await, None, "but for the gateway itself");
 }
 
 #[tokio::test]
