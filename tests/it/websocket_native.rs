@@ -71,6 +71,8 @@ async fn events_are_relayed_byte_for_byte_and_quota_of_an_account_is_not() {
         let mut raw = Raw::open(gateway.client.address, &socket::handshake_at(path, &gateway.client, &[])).await;
         assert_eq!(raw.head().await.0, 101);
         raw.send(&socket::frame(0x81, turn().to_string().as_bytes())).await;
+        let first = raw.frame().await.unwrap().1;
+        assert!(first.starts_with(br#"{"type":"codex.response.metadata","headers":{"x-models-etag":"W/"#));
         for text in texts {
             assert_eq!(String::from_utf8(raw.frame().await.unwrap().1).unwrap(), text);
         }
@@ -122,7 +124,8 @@ async fn the_message_goes_upstream_as_it_came_under_the_clients_own_headers() {
     assert_eq!((header("session-id"), header("x-codex-routing-hint")), (Some("s-1"), Some("model=gpt-5.5")));
     assert_eq!(header("x-codex-turn-metadata"), Some(r#"{"request_kind":"prewarm"}"#));
     assert!(handshake.headers.values().all(|value| value != "canary"), "{:?}", handshake.headers);
-    for gone in ["cookie", "sec-websocket-extensions", "content-type", "x-openai-internal-codex-responses-lite", STATE] {
+    for gone in ["cookie", "sec-websocket-extensions", "content-type", "x-openai-internal-codex-responses-lite", STATE]
+    {
         assert_eq!(header(gone), None, "{gone}");
     }
 }
@@ -298,14 +301,19 @@ async fn a_short_limit_says_when_to_come_back() {
     let gateway = gateway(&upstream).await;
     let refused = open(&gateway).await.turn(&turn()).await.remove(0);
     assert_eq!(refused["status"], 429, "{refused}");
-    assert_eq!((&refused["error"]["type"], &refused["headers"]["retry-after"]), (&json!("rate_limit_error"), &json!("2")));
+    assert_eq!(
+        (&refused["error"]["type"], &refused["headers"]["retry-after"]),
+        (&json!("rate_limit_error"), &json!("2"))
+    );
 }
 
 #[tokio::test]
 async fn a_refusal_of_the_request_is_relayed_as_it_came() {
     let upstream = Upstream::answering(|turn| match turn.n {
         0 => error(400, "invalid_prompt"),
-        1 => vec![Act::Event(json!({"type": "error", "error": {"code": "invalid_prompt", "message": "PROVIDER WORDS"}}))],
+        1 => {
+            vec![Act::Event(json!({"type": "error", "error": {"code": "invalid_prompt", "message": "PROVIDER WORDS"}}))]
+        }
         2 => {
             let error = json!({"code": "context_length_exceeded", "message": "PROVIDER WORDS"});
             vec![Act::Event(json!({"type": "response.failed", "response": {"id": "resp_x", "error": error}}))]
@@ -320,8 +328,11 @@ async fn a_refusal_of_the_request_is_relayed_as_it_came() {
     // Without a status clients would wait for ever.
     let told = socket.turn(&turn()).await.remove(0);
     assert_eq!(socket::refusal(&told), (400, "invalid_prompt".into()));
-    let failed = socket.turn(&turn()).await.remove(0);
-    assert_eq!((&failed["type"], &failed["response"]["error"]["message"]), (&json!("response.failed"), &json!("PROVIDER WORDS")));
+    let failed = socket.turn(&turn()).await.pop().unwrap();
+    assert_eq!(
+        (&failed["type"], &failed["response"]["error"]["message"]),
+        (&json!("response.failed"), &json!("PROVIDER WORDS"))
+    );
     socket.succeed(&turn()).await;
     assert_eq!(upstream.handshakes().len(), 1, "nobody else was asked");
     let rows = gateway.settled(4).await;
@@ -350,7 +361,7 @@ async fn after_output_no_failure_is_an_event_of_ours() {
         .await;
     for expected in ["stream_incomplete", "stream_idle_timeout", "no_eligible_backend", "server_error"] {
         let events = open(&gateway).await.turn(&turn()).await;
-        assert_eq!(events[0]["type"], "response.created");
+        assert_eq!(names(&events)[..2], ["codex.response.metadata", "response.created"]);
         assert!(!names(&events).contains(&"response.failed"), "{events:?}");
         let last = events.last().unwrap();
         assert_eq!(reason(last), expected);
@@ -402,7 +413,10 @@ async fn a_turn_too_many_may_come_again_soon() {
     raw.send(&frames).await;
     let refused = raw.rest().await.remove(0);
     assert_eq!(socket::refusal(&refused), (429, "websocket_queue_full".into()));
-    assert_eq!((&refused["error"]["type"], &refused["headers"]["retry-after"]), (&json!("rate_limit_error"), &json!("1")));
+    assert_eq!(
+        (&refused["error"]["type"], &refused["headers"]["retry-after"]),
+        (&json!("rate_limit_error"), &json!("1"))
+    );
 }
 
 #[tokio::test]

@@ -77,7 +77,11 @@ impl Filter for PoolSelect {
         let turn = state.and_then(|state| {
             let bound = seed::turn(key, state);
             // No account gave a state that may well be our own.
-            if seed::may_be_ours(state) { self.bound(Some(&bound)) } else { self.only_or_bound(&accounts, Some(&bound)) }
+            if seed::may_be_ours(state) {
+                self.bound(Some(&bound))
+            } else {
+                self.only_or_bound(&accounts, Some(&bound))
+            }
         });
         let before = self.bound(seed::response_in(head, key).as_ref());
         let plan = match pin {

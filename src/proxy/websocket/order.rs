@@ -231,10 +231,11 @@ mod tests {
 
     #[test]
     fn a_native_message_stays_as_it_is_but_for_its_id() {
-        let native = |text: &'static str| match Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), true).asks {
-            Ok(Asks::Create(create)) => (create.form, create.body.to_bytes()),
-            other => panic!("{text}: {other:?}"),
-        };
+        let native =
+            |text: &'static str| match Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), true).asks {
+                Ok(Asks::Create(create)) => (create.form, create.body.to_bytes()),
+                other => panic!("{text}: {other:?}"),
+            };
         for (text, left) in [
             (r#"{"type":"response.create", "generate":false, "store":true}"#, None),
             (r#"{"type":"response.create","request_id":"r","a":1}"#, Some(r#"{"type":"response.create","a":1}"#)),

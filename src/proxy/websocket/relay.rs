@@ -110,7 +110,8 @@ impl Relay<'_, '_> {
             seen.terminal = true;
             seen.failure = failure_in(kind, &frame, self.gateway.clock.now());
             seen.response = event::response_id(&frame).filter(|_| seen.failure.is_none());
-            instead = seen.failure.as_ref().filter(|_| kind == EventKind::Error).and_then(|failure| self.retold(failure));
+            instead =
+                seen.failure.as_ref().filter(|_| kind == EventKind::Error).and_then(|failure| self.retold(failure));
         }
         let before = out.len();
         stages.frame(frame, out, self.cx)?;
@@ -162,7 +163,8 @@ impl Relay<'_, '_> {
         self.speaker.events(&mut out).await?;
         if let Some(code) = code.as_ref().filter(|_| self.route.is_native() && !ends) {
             // No event of theirs ends the turn, and none of ours pretends to be one.
-            let reject = Reject::with_code(RejectKind::BadGateway, code.clone(), sentence(code.as_str(), Facts::default()));
+            let reject =
+                Reject::with_code(RejectKind::BadGateway, code.clone(), sentence(code.as_str(), Facts::default()));
             self.speaker.refuse(&self.gateway.told_on(self.route, reject)).await?;
         }
         let kind = if code.is_none() { OutcomeKind::Succeeded } else { OutcomeKind::Failed };

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pooler_filter::{
-    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Reached, Reject, Turn,
-    UpstreamHeaders, UpstreamRequest,
+    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Reached, Reject, Turn, UpstreamHeaders,
+    UpstreamRequest,
 };
 
 use super::dial::OverLine;

@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode, header};
 use pooler_filter::codex::EventKind;
 use pooler_filter::json::{Json, Kind, Value};
 use pooler_filter::{
-    Carrier, Clock, Delivery, Exchange, Frame, FrameKind, Operation, Out, Reject, ResponseHead, Stage, Turn, UpstreamHeaders,
+    Carrier, Clock, Delivery, Exchange, Frame, FrameKind, Operation, Out, Reject, ResponseHead, Stage, Turn,
+    UpstreamHeaders,
 };
 
 use self::headers::Relayed;
@@ -67,7 +68,9 @@ struct Raw {
 
 impl Stage for Raw {
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
-        for frame in [self.first.take(), self.pass(frame)].into_iter().flatten() {
+        if let Some(frame) = self.pass(frame) {
+            // An error stands in place of a status, and alone.
+            self.first.take().filter(|_| frame.name() != Some("error")).into_iter().for_each(|first| out.push(first));
             out.push(frame);
         }
         Ok(())

@@ -33,7 +33,10 @@ fn only_what_the_socket_gave_is_continued() {
     for id in ["7", "null", "\"\""] {
         let body = format!(r#"{{"model":"gpt-5.5","input":[],"previous_response_id":{id}}}"#);
         let sent = Native::turn(false).sent(&body);
-        assert_eq!((sent.json().get("previous_response_id"), sent.intent().previous_response_id.as_ref()), (None, None));
+        assert_eq!(
+            (sent.json().get("previous_response_id"), sent.intent().previous_response_id.as_ref()),
+            (None, None)
+        );
     }
 }
 

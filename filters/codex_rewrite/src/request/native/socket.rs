@@ -82,7 +82,9 @@ mod tests {
             assert_eq!(format!("{}{}", &text[..state.place.start], &text[state.place.end..]), rest);
             assert!(!format!("{state:?}").contains("ts\""));
         }
-        for text in [r#"{"a":"x-codex-turn-state"}"#, r#"{"x-codex-turn-state":""}"#, r#"{"x-codex-turn-state":7}"#, "[]"] {
+        for text in
+            [r#"{"a":"x-codex-turn-state"}"#, r#"{"x-codex-turn-state":""}"#, r#"{"x-codex-turn-state":7}"#, "[]"]
+        {
             assert_eq!(turn_state(Json::parse(text.into()).unwrap().root()), None, "{text}");
         }
     }
