@@ -244,7 +244,7 @@ async fn every_answer_has_an_id_of_its_own_and_never_one_that_a_client_chose() {
         ("POST", "/v1/responses", body, 200),
         ("POST", "/v1/responses", b"{}", 400),
         ("POST", "/v1/responses", b"", 400),
-        ("GET", "/v1/responses", b"", 404),
+        ("GET", "/v1/responses", b"", 400),
         ("GET", "/nowhere", b"", 404),
         ("PUT", "/wham/usage", b"", 405),
     ] {
