@@ -7,7 +7,8 @@ mod usage;
 
 use std::sync::Arc;
 
-use pooler_filter::{Clock, Exchange, LocalReply, Operation, Principal, Reject, Route};
+use http::HeaderValue;
+use pooler_filter::{Catalog as _, Clock, Exchange, KeyFacts, LocalReply, Operation, Principal, Reject, Route};
 
 use self::files::FileRoutes;
 use crate::catalog::ModelCatalog;
@@ -35,6 +36,11 @@ impl Endpoints {
     ) -> Self {
         let (models, ledger, clock) = (Arc::clone(models), Arc::clone(ledger), Arc::clone(clock));
         Self { models, files: FileRoutes::new(files), ledger, pool: Arc::clone(pool), clock }
+    }
+
+    /// `ETag` of the native list of models that this key gets; none as long as there is none.
+    pub(crate) fn models_etag(&self, key: &KeyFacts) -> Option<HeaderValue> {
+        self.models.etag(key)
     }
 
     /// The answer for the route of this exchange.

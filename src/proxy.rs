@@ -198,7 +198,7 @@ impl Gateway {
             Handler::Upload => self.upload(found, down, cx, attempts).await,
             Handler::Bridge => self.bridge(found, down, cx, attempts).await,
             // The chain refuses them; without a gate in it nothing is served there either.
-            Handler::Refuse | Handler::Planned => Err(route::unsupported().into()),
+            Handler::Refuse => Err(route::unsupported().into()),
         }
     }
 

@@ -305,6 +305,9 @@ impl<'a> Walk<'a> {
     fn reject(&self, lost: Lost) -> Reject {
         let mut reject = match (lost.reject, lost.failure) {
             (Some(reject), _) => self.no_compaction(lost.result, &reject).map_or(reject, Reject::from),
+            (None, Some(failure)) if self.turn.is_some() && failure.is_lost_response() => {
+                Reject::previous_response_not_found()
+            }
             (None, Some(failure)) if self.native => self.told(failure, lost.told),
             (None, Some(failure)) => self.public(failure),
             (None, None) => no_backend("no account could be used"),
@@ -345,9 +348,6 @@ impl<'a> Walk<'a> {
     fn public(&self, mut failure: Failure) -> Reject {
         if failure.verdict() == Verdict::Refresh {
             return no_backend("the upstream refuses the token of the account");
-        }
-        if self.turn.is_some() && failure.is_lost_response() {
-            return Reject::previous_response_not_found();
         }
         if self.want == Want::Stream {
             failure.mask_lost_response();

@@ -22,8 +22,6 @@ pub enum Handler {
     Bridge,
     /// Refused with `unsupported_endpoint`, for ever.
     Refuse,
-    /// Supported by the protocol, but not built yet: refused in the same way.
-    Planned,
 }
 
 /// What the body of a request is.
@@ -117,8 +115,8 @@ pub const ROUTES: &[Row] = &[
     row!("GET" "/backend-api/codex/v1/models" Local ListModels),
     row!("POST" "/backend-api/codex/responses" Proxy Responses),
     row!("POST" "/backend-api/codex/v1/responses" Proxy Responses),
-    row!("GET" "/backend-api/codex/responses" Planned Unsupported),
-    row!("GET" "/backend-api/codex/v1/responses" Planned Unsupported),
+    row!("GET" "/backend-api/codex/responses" Websocket Responses turns),
+    row!("GET" "/backend-api/codex/v1/responses" Websocket Responses turns),
     row!("POST" "/backend-api/codex/responses/compact" Proxy Compact compact),
     row!("POST" "/backend-api/codex/v1/responses/compact" Proxy Compact compact),
     row!("POST" "/backend-api/codex/v1/chat/completions" Proxy Chat),
@@ -195,8 +193,7 @@ impl Row {
     }
 
     fn found(&self) -> Found {
-        let operation = if self.handler == Handler::Planned { Operation::Unsupported } else { self.operation };
-        let route = Route { name: self.name, operation, surface: self.surface(), images: self.images };
+        let route = Route { name: self.name, operation: self.operation, surface: self.surface(), images: self.images };
         Found { handler: self.handler, payload: self.payload, class: self.class, route }
     }
 }

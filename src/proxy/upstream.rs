@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pooler_filter::form::Chunks;
+use pooler_filter::json::JsonObject;
 use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, TurnOwner, UpstreamRequest};
 
 use crate::accounts::Credential;
@@ -23,8 +24,10 @@ pub(crate) struct Frozen {
     body: Chunks,
     expects: Expects,
     replayed: Vec<Item>,
-    /// Who gave the turn state among the headers.
+    /// Who gave the turn state, among the headers or in the body.
     turn_owner: Option<AccountId>,
+    /// Where the turn state stands in the body, with a comma.
+    turn_state: Option<Range<usize>>,
 }
 
 /// An item of the input that only the account that issued it can read.
@@ -62,8 +65,10 @@ impl Frozen {
     pub(crate) fn new(request: UpstreamRequest, cx: &Exchange) -> Self {
         let UpstreamRequest { method, path, mut headers, body, expects } = request;
         let mut replayed = Vec::new();
+        let mut turn_state = None;
         let body = match &body {
             Body::Json(object) => {
+                turn_state = state_in(object, cx.get::<Intent>());
                 let (text, input) = object.to_bytes_with_place("input");
                 if let (Some(intent), Some(input)) = (cx.get::<Intent>(), input) {
                     replayed = items(&intent.replayed, cx.get::<Issuers>(), input, text.len());
@@ -79,13 +84,14 @@ impl Frozen {
             body @ (Body::Empty | Body::Opaque(_) | _) => body.to_chunks(""),
         };
         let turn_owner = cx.get::<TurnOwner>().and_then(|TurnOwner(owner)| *owner);
-        Self { method, path, headers, body, expects, replayed, turn_owner }
+        Self { method, path, headers, body, expects, replayed, turn_owner, turn_state }
     }
 
     /// A question of our own, which no client asked.
     pub(crate) fn get(path: String, headers: HeaderMap) -> Self {
         let (body, replayed) = (Chunks::default(), Vec::new());
-        Self { method: Method::GET, path, headers, body, expects: Expects::Json, replayed, turn_owner: None }
+        let (method, expects) = (Method::GET, Expects::Json);
+        Self { method, path, headers, body, expects, replayed, turn_owner: None, turn_state: None }
     }
 
     /// What a good answer looks like.
@@ -119,23 +125,35 @@ impl Frozen {
         Call { method: self.method.clone(), path: self.path.clone(), headers, body: self.body_for(account.id, replay) }
     }
 
-    /// The body without the items that this account cannot read.
+    /// The body without what is another account's: items that this one cannot read, and a turn state that it did not give.
     fn body_for(&self, account: AccountId, replay: Replay) -> Chunks {
         let foreign = |item: &&Item| replay == Replay::Nothing || item.issuer != Some(account);
         let places: Vec<Range<usize>> = self.replayed.iter().filter(foreign).map(|item| item.place.clone()).collect();
-        if places.is_empty() {
+        let state = self.turn_state.clone().filter(|_| self.turn_owner != Some(account));
+        if places.is_empty() && state.is_none() {
             return self.body.clone();
         }
         let text = self.body.to_bytes();
         let mut left = Chunks::default();
         let mut from = 0;
-        for cut in cuts(&text, places) {
+        let mut cuts = cuts(&text, places);
+        cuts.extend(state);
+        cuts.sort_by_key(|cut| cut.start);
+        for cut in cuts {
             left.push(text.slice(from..cut.start));
             from = cut.end;
         }
         left.push(text.slice(from..));
         left
     }
+}
+
+/// Where in the text of the body the turn state stands that it brings back.
+fn state_in(object: &JsonObject, intent: Option<&Intent>) -> Option<Range<usize>> {
+    let state = intent?.turn_state.as_ref()?;
+    let (text, metadata) = object.to_bytes_with_place("client_metadata");
+    let place = metadata? + state.place.start..metadata? + state.place.end;
+    (place.end <= text.len()).then_some(place)
 }
 
 /// The items that may be left out, by their places in the body. A place that does not fit says that a filter is wrong: it counts as none.

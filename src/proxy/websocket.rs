@@ -25,7 +25,7 @@ use std::pin::pin;
 use http::StatusCode;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
-use pooler_filter::{AccountId, Exchange, OutcomeKind, PoolView as _, Principal, Route};
+use pooler_filter::{AccountId, Exchange, OutcomeKind, PoolView as _, Principal, Reject, Route};
 use tokio::time::{Instant, sleep_until};
 
 use self::client::Writer;
@@ -35,6 +35,7 @@ use self::line::Line;
 use self::listen::{Ear, Item};
 use super::downstream::{Downstream, Length};
 use super::intake::Opening;
+use super::reply::native;
 use super::{Ended, Gateway, Stop, dispatch, route};
 
 /// No turn has named a model yet; the quota of an account is one for all of them.
@@ -83,14 +84,23 @@ enum After {
 impl Gateway {
     /// Agrees to a websocket: the chain has let the client in, and its pool can serve somebody (docs/decisions.md, S13).
     pub(super) async fn open_socket(&self, down: &mut Downstream, cx: &Exchange) -> Result<Ended, Stop> {
-        let headers = handshake::accept(cx.head(), down.session.req_header().version)?;
+        let mut headers = handshake::accept(cx.head(), down.session.req_header().version)?;
         let key = &cx.require::<Principal>()?.0;
+        let native = cx.require::<Route>()?.is_native();
+        if let Some(etag) = self.endpoints.models_etag(key).filter(|_| native) {
+            headers.insert(handshake::MODELS_ETAG, etag);
+        }
         let views = self.pool.accounts(key.pool.id, &key.id, ANY_MODEL);
         if let Some(reject) = dispatch::unavailable(&views, self.clock.now()) {
             return Err(reject.into());
         }
         down.head(StatusCode::SWITCHING_PROTOCOLS, &headers, Length::None).await?;
         Ok(Ended { kind: OutcomeKind::Succeeded, code: None })
+    }
+
+    /// How a refusal is told to clients of this route.
+    fn told_on(&self, route: Route, reject: Reject) -> Reject {
+        if route.is_native() { native(reject, self.clock.now()) } else { reject }
     }
 
     /// Serves a websocket that was agreed to, from its first byte to its last.
@@ -103,7 +113,7 @@ impl Gateway {
         let inbox = Inbox::new();
         let mut upstream = Upstream::default();
         let ending = {
-            let ear = Ear { gateway: self, inbox: &inbox, writer: &writer, purse: &purse, route: found.route.name };
+            let ear = Ear { gateway: self, inbox: &inbox, writer: &writer, purse: &purse, route: found.route };
             let listening = pin!(ear.listen(&mut reader));
             let since = Instant::now();
             let talk = Conversation { gateway: self, writer: &writer, opening, route: found.route, since };
@@ -151,6 +161,11 @@ impl Conversation<'_> {
                 return ending;
             }
         }
+    }
+
+    /// How a refusal is told to this client.
+    fn told(&self, reject: Reject) -> Reject {
+        self.gateway.told_on(self.route, reject)
     }
 
     fn is_old(&self) -> bool {

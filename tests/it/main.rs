@@ -33,6 +33,7 @@
 //! | `usage` | `GET /v1/usage` |
 //! | `websocket` | handshake and turns of clients on websockets |
 //! | `websocket_dispatch` | websockets towards accounts: failover, refresh, broken lines |
+//! | `websocket_native` | websockets of Codex CLI: what passes as it came, and errors in its form |
 //! | `websocket_simulator` | turns against the strict backend: lite models, compaction, tools, its limits |
 //! | `websocket_protocol` | the protocol below the messages, many sockets at once |
 //! | `validation` | refused requests, and what the upstream sees of accepted ones |
@@ -73,5 +74,6 @@ mod usage;
 mod validation;
 mod websocket;
 mod websocket_dispatch;
+mod websocket_native;
 mod websocket_protocol;
 mod websocket_simulator;

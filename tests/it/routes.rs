@@ -26,7 +26,7 @@ fn assert_unsupported(answer: &Answer, what: &str) {
 
 /// The rows of the table that are not served.
 fn refused_rows() -> impl Iterator<Item = &'static Row> {
-    ROUTES.iter().filter(|row| matches!(row.handler, Handler::Refuse | Handler::Planned))
+    ROUTES.iter().filter(|row| row.handler == Handler::Refuse)
 }
 
 /// The path with its last letter percent-encoded.
@@ -45,7 +45,7 @@ async fn assert_left_no_trace(gateway: &Gateway) {
 #[tokio::test]
 async fn every_route_that_is_not_served_says_so_in_the_same_words_and_leaves_no_row() {
     let gateway = Gateway::start().await;
-    assert!(refused_rows().count() > 9);
+    assert!(refused_rows().count() > 8);
     for row in refused_rows() {
         let path = row.path.replace(":id", "abc_123");
         for path in [encoded(&path), path] {

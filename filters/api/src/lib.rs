@@ -272,5 +272,5 @@ pub use reject::{Code, Extra, Reject, RejectKind, Source, Verbatim};
 pub use secret::Secret;
 pub use slots::{
     AttemptReport, AttemptResult, Candidate, Intent, Issuers, Operation, Permit, Plan, Principal, Reason, Replayed,
-    Reservation, Route, Served, Surface, Turn, TurnOwner, Upload, UpstreamHeaders, Usage,
+    Reservation, Route, Served, Surface, Turn, TurnOwner, TurnState, Upload, UpstreamHeaders, Usage,
 };

@@ -144,6 +144,24 @@ pub struct Intent {
     pub previous_response_id: Option<String>,
     /// Items of the input that only the account that issued them can read, in their order (docs/decisions.md, T19).
     pub replayed: Vec<Replayed>,
+    /// The turn state that a message of a websocket brings back, where a request has a header for it.
+    pub turn_state: Option<TurnState>,
+}
+
+/// A turn state in `client_metadata`. `Debug` tells nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TurnState {
+    /// The state.
+    pub value: String,
+    /// Where its member stands in the value of `client_metadata`, in bytes, with one of the commas around it: an account that did not give the
+    /// state gets the request without it.
+    pub place: Range<usize>,
+}
+
+impl fmt::Debug for TurnState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TurnState({:?})", self.place)
+    }
 }
 
 /// An item with `encrypted_content` that the client sends back.

@@ -176,6 +176,7 @@ impl<'a> Checked<'a> {
             files: each_once(&self.input.found.files),
             previous_response_id: filled(previous).filter(|_| self.continued).map(Cow::into_owned),
             replayed: self.input.replayed.clone(),
+            turn_state: None,
         }
     }
 

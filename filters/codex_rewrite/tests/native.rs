@@ -10,3 +10,5 @@ mod harness;
 mod headers;
 #[path = "native/requests.rs"]
 mod requests;
+#[path = "native/turns.rs"]
+mod turns;

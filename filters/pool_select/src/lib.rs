@@ -73,7 +73,16 @@ impl Filter for PoolSelect {
         let seeds = Seeds::read(cx, key, intent);
         let bindings = seeds.bindings();
         let head = cx.head();
-        let turn = self.only_or_bound(&accounts, seed::turn_in(head, key).as_ref());
+        let state = intent.turn_state.as_ref().map(|state| state.value.as_str()).or_else(|| seed::turn_in(head));
+        let turn = state.and_then(|state| {
+            let bound = seed::turn(key, state);
+            // No account gave a state that may well be our own.
+            if seed::may_be_ours(state) {
+                self.bound(Some(&bound))
+            } else {
+                self.only_or_bound(&accounts, Some(&bound))
+            }
+        });
         let before = self.bound(seed::response_in(head, key).as_ref());
         let plan = match pin {
             Some(pin) => pinned(pin.among(&accounts, intent)?),
@@ -112,6 +121,7 @@ impl Filter for PoolSelect {
         {
             self.affinity.put(seed::turn(&cx.require::<Principal>()?.0, state.trim()), served.account);
         }
+        let native = cx.require::<Route>()?.is_native();
         let keys: Vec<AffinityKey> = [bindings.session, bindings.prompt_cache].into_iter().flatten().collect();
         // Only these answers hold what a client can bring back.
         let continued = matches!(cx.require::<Route>()?.operation, Operation::Responses | Operation::Compact);
@@ -119,7 +129,7 @@ impl Filter for PoolSelect {
             return Ok(None);
         }
         let issued = if continued { Some(Arc::clone(&cx.require::<Principal>()?.0)) } else { None };
-        Ok(Some(Box::new(Remember::new(Arc::clone(&self.affinity), keys, served.account, issued))))
+        Ok(Some(Box::new(Remember::new(Arc::clone(&self.affinity), keys, served.account, issued, native))))
     }
 
     /// For an end that the stage could not recognise by its label.

@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::seed;
 
+/// Events that repeat headers of the answer.
+const METADATA: [&str; 2] = ["response.metadata", "codex.response.metadata"];
+
 /// Looks at most frames only by their label, and into those that have none.
 pub(crate) struct Remember {
     affinity: Arc<dyn Affinity>,
@@ -22,6 +25,8 @@ pub(crate) struct Remember {
     account: AccountId,
     /// Whose items and responses are to be remembered, for answers that have some.
     issued: Option<Arc<KeyFacts>>,
+    /// The client gets to see turn states.
+    native: bool,
     /// The response was found already.
     named: bool,
     /// Items were found already.
@@ -40,8 +45,23 @@ impl Remember {
         keys: Vec<AffinityKey>,
         account: AccountId,
         issued: Option<Arc<KeyFacts>>,
+        native: bool,
     ) -> Self {
-        Self { affinity, keys, account, issued, named: false, items: false }
+        Self { affinity, keys, account, issued, native, named: false, items: false }
+    }
+
+    /// Reads the turn state of an event that repeats headers.
+    fn read_state(&self, frame: &Frame, name: Option<&str>) {
+        let Some(key) = self.issued.as_ref().filter(|_| self.native) else { return };
+        if !name.is_some_and(|name| METADATA.contains(&name)) {
+            return;
+        }
+        let Ok(json) = Json::parse(Bytes::clone(frame.data())) else { return };
+        let headers = json.root().get("headers").into_iter().flat_map(|headers| headers.entries());
+        let state = headers.filter(|(name, _)| name.as_str().eq_ignore_ascii_case(seed::TURN_STATE));
+        for state in state.filter_map(|(_, state)| state.as_str()).filter(|state| !state.trim().is_empty()) {
+            self.affinity.put(seed::turn(key, state.trim()), self.account);
+        }
     }
 
     /// Reads what the account issued in a frame, if it can hold something.
@@ -85,6 +105,7 @@ impl Stage for Remember {
             FrameKind::Opaque => false,
         };
         self.read(&frame, name.as_deref(), kind);
+        self.read_state(&frame, name.as_deref());
         if whole {
             for key in self.keys.drain(..) {
                 self.affinity.put(key, self.account);

@@ -76,9 +76,16 @@ impl<'a> Seeds<'a> {
     }
 }
 
-/// The key of the account that gave the turn state which the request brings back.
-pub(crate) fn turn_in(head: &RequestHead, key: &KeyFacts) -> Option<AffinityKey> {
-    text(head, TURN_STATE).map(|state| turn(key, state))
+/// The turn state that the head brings back.
+pub(crate) fn turn_in(head: &RequestHead) -> Option<&str> {
+    text(head, TURN_STATE)
+}
+
+/// Whether a turn state has the form of those that this gateway gives with a websocket: a UUID.
+pub(crate) fn may_be_ours(state: &str) -> bool {
+    let hyphens = [8, 13, 18, 23];
+    let fits = |(at, byte): (usize, u8)| if hyphens.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    state.len() == 36 && state.bytes().enumerate().all(fits)
 }
 
 /// The key of the account that gave the response which a header of the request names.

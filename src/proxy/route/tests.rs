@@ -34,12 +34,11 @@ impl PopLast for String {
     }
 }
 
-/// The routes of the protocol that are still to be built. Building one moves it out of this list.
 #[test]
-fn planned_routes_are_exactly_these() {
-    let planned: Vec<&str> = ROUTES.iter().filter(|r| r.handler == Handler::Planned).map(|r| r.name).collect();
-    let expected = ["GET /backend-api/codex/responses", "GET /backend-api/codex/v1/responses"];
-    assert_eq!(planned, expected);
+fn websockets_are_opened_on_exactly_these_routes() {
+    let sockets: Vec<&str> = ROUTES.iter().filter(|r| r.handler == Handler::Websocket).map(|r| r.name).collect();
+    let expected = ["GET /v1/responses", "GET /backend-api/codex/responses", "GET /backend-api/codex/v1/responses"];
+    assert_eq!(sockets, expected);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use pooler_filter::codex::Verdict;
+use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::form::Chunks;
 use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind};
 use tokio::time::{Instant, timeout};
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::client::config;
 use super::counted::Counted;
-use super::line::{Limits, Line};
+use super::line::{Limits, Line, MODEL};
 use crate::client::{Call, NetError};
 use crate::pool::Account;
 use crate::proxy::Gateway;
@@ -36,6 +36,8 @@ pub(super) struct OverLine<'a> {
     pub(super) line: &'a mut Option<Line>,
     /// The turn continues a response that was given on the line.
     pub(super) continues: bool,
+    /// Its client gets what the upstream says about the request as it came.
+    pub(super) native: bool,
 }
 
 /// Why a turn got no answer.
@@ -129,6 +131,7 @@ impl OverLine<'_> {
         if proof != Some(derive_accept_key(key.as_bytes()).as_str()) {
             return Err(Lost::invalid("the answer to a websocket handshake proves nothing"));
         }
+        let model = connection.headers().and_then(|headers| headers.get(MODEL)).cloned();
         let Some((stream, early)) = connection.into_stream() else {
             return Err(Lost::invalid("a websocket needs HTTP/1.1"));
         };
@@ -139,7 +142,7 @@ impl OverLine<'_> {
             ping: settings.websocket.ping,
             ordinary: settings.upstream.max_block,
         };
-        Ok(Line::new(socket, account.id, limits))
+        Ok(Line::new(socket, account.id, model, limits))
     }
 
     /// Sends the turn, and holds its events back until they are worth committing to (docs/decisions.md, R2).
@@ -163,11 +166,19 @@ impl OverLine<'_> {
                 Step::Fail(failure) if failure.has_code(LIMIT_REACHED) => {
                     return Err(Failed::Line(Lost { verdict: Verdict::NextCandidate, ..Lost::failed(failure) }));
                 }
+                // Nobody would answer better, and the stream is the upstream's own (docs/decisions.md, S6).
+                Step::Fail(failure) if self.native && is_told(&failure) => return Ok(hold.into_frames()),
                 Step::Fail(failure) => return Err(Failed::Account(Lost::failed(failure))),
                 Step::TooLarge => return Err(Failed::Account(Lost::too_large())),
             }
         }
     }
+}
+
+/// Whether a failure is told as it came; one that the client mends by beginning anew has a form of its own, and reasoning that the account
+/// refuses is left out first.
+fn is_told(failure: &Failure) -> bool {
+    failure.verdict() == Verdict::Final && !failure.is_lost_response() && !failure.refuses_encrypted
 }
 
 /// A line that was closed says nothing about its account yet.

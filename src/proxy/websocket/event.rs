@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pooler_filter::json::{Json, Kind, write_str};
 use pooler_filter::{Frame, FrameKind, Reject};
 
@@ -65,19 +66,38 @@ pub(super) fn message(frame: &Frame, stream_id: Option<&str>) -> Option<Bytes> {
     }
 }
 
-/// The message in place of a status (docs/websocket.md, Errors).
-pub(super) fn error(reject: &Reject, stream_id: Option<&str>) -> Bytes {
+/// The message in place of a status (docs/websocket.md, Answers). `native`: its client reads the headers of the refusal in it.
+pub(super) fn error(reject: &Reject, stream_id: Option<&str>, native: bool) -> Bytes {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"type\":\"error\",\"status\":");
     out.extend_from_slice(itoa::Buffer::new().format(reject.status().as_u16()).as_bytes());
     out.extend_from_slice(b",\"error\":");
     reject.write_error_object(&mut out);
+    if native {
+        write_headers(&mut out, &reject.headers);
+    }
     if let Some(id) = stream_id {
         out.extend_from_slice(b",\"stream_id\":");
         write_str(&mut out, id);
     }
     out.push(b'}');
     out.into()
+}
+
+/// A member with the headers as strings, if there are any.
+fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
+    let told = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let mut before: &[u8] = b",\"headers\":{";
+    for (name, value) in told {
+        out.extend_from_slice(before);
+        write_str(out, name);
+        out.push(b':');
+        write_str(out, value);
+        before = b",";
+    }
+    if before == b"," {
+        out.push(b'}');
+    }
 }
 
 /// The id of the response in an event that ends one.
@@ -145,8 +165,13 @@ mod tests {
         let reject = Reject::invalid("no").at("type");
         let expected =
             json!({"message": "no", "type": "invalid_request_error", "code": "invalid_request", "param": "type"});
-        assert_eq!(read(&error(&reject, None)), json!({"type": "error", "status": 400, "error": expected}));
-        assert_eq!(read(&error(&reject, Some("s")))["stream_id"], "s");
+        assert_eq!(read(&error(&reject, None, false)), json!({"type": "error", "status": 400, "error": expected}));
+        assert_eq!(read(&error(&reject, Some("s"), true))["stream_id"], "s");
+        assert_eq!(read(&error(&reject, None, true)).get("headers"), None);
+        let value = http::HeaderValue::from_static("2");
+        let reject = reject.header(http::header::RETRY_AFTER, value.clone()).header(http::header::AGE, value);
+        assert_eq!(read(&error(&reject, None, true))["headers"], json!({"retry-after": "2", "age": "2"}));
+        assert_eq!(read(&error(&reject, None, false)).get("headers"), None);
     }
 
     #[test]

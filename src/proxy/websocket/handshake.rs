@@ -8,6 +8,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// Names the conversation; a client brings it back when it connects anew.
 const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
+/// Tells native clients whether their list of models is still the current one.
+pub(super) const MODELS_ETAG: HeaderName = HeaderName::from_static("x-models-etag");
 /// The one version of the protocol.
 const VERSION: &str = "13";
 /// Bytes of a client's key.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pooler_filter::codex::EventKind;
 use pooler_filter::{AccountId, Cut, Frame};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,6 +21,9 @@ use super::event;
 const MOST_RESPONSES: usize = 128;
 /// How long an upstream may take to let itself be closed in good order.
 const PARTING: Duration = Duration::from_secs(1);
+
+/// Names the model that serves.
+pub(super) const MODEL: HeaderName = HeaderName::from_static("openai-model");
 
 /// The limits of a line.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,8 @@ pub(super) struct Line {
     moved: Arc<Moved>,
     account: AccountId,
     responses: VecDeque<Box<str>>,
+    /// The model that the handshake told of.
+    model: Option<HeaderValue>,
     limits: Limits,
     /// When it is pinged next, and what had come when it was pinged last.
     beat: Option<Instant>,
@@ -56,10 +62,16 @@ impl std::fmt::Debug for Line {
 }
 
 impl Line {
-    pub(super) fn new(socket: Socket, account: AccountId, limits: Limits) -> Self {
+    pub(super) fn new(socket: Socket, account: AccountId, model: Option<HeaderValue>, limits: Limits) -> Self {
         let moved = socket.get_ref().moved();
         let beat = limits.ping.map(|every| Instant::now() + every);
-        Self { socket, moved, account, responses: VecDeque::new(), limits, beat, heard: None, overfed: false }
+        let responses = VecDeque::new();
+        Self { socket, moved, account, responses, model, limits, beat, heard: None, overfed: false }
+    }
+
+    /// The headers of its handshake that say something about a turn.
+    pub(super) fn told(&self) -> HeaderMap {
+        self.model.iter().map(|model| (MODEL, model.clone())).collect()
     }
 
     pub(super) const fn account(&self) -> AccountId {

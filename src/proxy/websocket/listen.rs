@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use pooler_filter::{Outcome, OutcomeKind, Reject, Timestamp};
+use pooler_filter::{Outcome, OutcomeKind, Reject, Route, Timestamp};
 use std::time::Instant;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -34,7 +34,7 @@ pub(super) struct Ear<'a> {
     pub(super) inbox: &'a Inbox<Item>,
     pub(super) writer: &'a Writer,
     pub(super) purse: &'a Purse,
-    pub(super) route: &'static str,
+    pub(super) route: Route,
 }
 
 impl Ear<'_> {
@@ -90,13 +90,14 @@ impl Ear<'_> {
 
     /// Nobody has worked for such a message: it leaves no row in the ledger.
     async fn overflow(self, item: Item) -> Result<(), crate::proxy::downstream::Gone> {
-        let reject = order::overflow();
-        let stream_id = Order::of(body::index(item.text).await).stream_id;
+        let native = self.route.is_native();
+        let reject = self.gateway.told_on(self.route, order::overflow());
+        let stream_id = Order::of(body::index(item.text).await, native).stream_id;
         let mut outcome = Outcome::new(OutcomeKind::Rejected, reject.status().as_u16());
         outcome.code = reject.code.clone();
         outcome.duration = item.arrived.elapsed();
-        self.gateway.metrics.ended(self.route, &outcome);
-        tracing::info!(route = self.route, status = outcome.status, code = reject.code_str(), "a turn too many");
-        self.writer.send([event::error(&reject, stream_id.as_deref())]).await
+        self.gateway.metrics.ended(self.route.name, &outcome);
+        tracing::info!(route = self.route.name, status = outcome.status, code = reject.code_str(), "a turn too many");
+        self.writer.send([event::error(&reject, stream_id.as_deref(), native)]).await
     }
 }

@@ -1,9 +1,15 @@
 //! A message of the client, read: what it asks for, and the name under which it wants to hear of it (docs/websocket.md, Messages).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pooler_filter::json::{JsonError, JsonObject, Kind};
 use pooler_filter::{Reject, RejectKind};
 
+/// The type of a message that asks for a response.
+const CREATE: &str = "response.create";
+/// When a client that waits for room in the queue may try again: turns end soon.
+const FULL_FOR: Duration = Duration::from_secs(1);
 /// The longest name of a stream, in bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -25,18 +31,27 @@ pub(super) enum Asks {
     Processed(Bytes),
 }
 
-/// The request for a response, as `POST /v1/responses` takes it.
+/// The request for a response, as a `POST` takes it.
 #[derive(Debug)]
 pub(super) struct Create {
     /// The body, without what belongs to the message alone.
     pub(super) body: JsonObject,
+    /// What the message says of its own, when it is written anew; none when it goes upstream as it came.
+    pub(super) form: Option<Form>,
+}
+
+/// What the message for the upstream says beside its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A turn.
+    Turn,
     /// Nothing is to be generated: its response only begins a conversation (docs/decisions.md, S2).
-    pub(super) warm_up: bool,
+    WarmUp,
 }
 
 impl Order {
-    /// Reads a message that was parsed.
-    pub(super) fn of(parsed: Result<JsonObject, JsonError>) -> Self {
+    /// Reads a message that was parsed. `native`: its client speaks as Codex CLI does, and its members stay as they are.
+    pub(super) fn of(parsed: Result<JsonObject, JsonError>, native: bool) -> Self {
         let mut object = match parsed {
             Ok(object) => object,
             Err(error) => return Self { stream_id: None, asks: Err(unreadable(&error)) },
@@ -45,7 +60,7 @@ impl Order {
             Ok(name) => name,
             Err(reject) => return Self { stream_id: None, asks: Err(reject) },
         };
-        Self { stream_id, asks: asks(object) }
+        Self { stream_id, asks: asks(object, native) }
     }
 }
 
@@ -77,16 +92,23 @@ fn take_name(object: &mut JsonObject) -> Result<Option<String>, Reject> {
     Ok(name)
 }
 
-fn asks(mut object: JsonObject) -> Result<Asks, Reject> {
+fn asks(mut object: JsonObject, native: bool) -> Result<Asks, Reject> {
+    if native && object.get("type").is_none_or(|kind| kind.is_null()) {
+        object.set_str("type", CREATE);
+    }
     let kind = object.get_str("type").map(|kind| kind.into_owned());
     match kind.as_deref() {
-        Some("response.create") => {
+        Some(CREATE) => {
             let warm_up = warms_up(&object)?;
+            if native {
+                object.remove("request_id");
+                return Ok(Asks::Create(Create { body: object, form: None }));
+            }
             object.remove("type");
             object.remove("generate");
             object.set_bool("stream", true);
             object.set_bool("store", false);
-            Ok(Asks::Create(Create { body: object, warm_up }))
+            Ok(Asks::Create(Create { body: object, form: Some(if warm_up { Form::WarmUp } else { Form::Turn }) }))
         }
         Some("response.processed") => match object.get_str("response_id") {
             Some(id) if !id.trim().is_empty() => Ok(Asks::Processed(object.to_bytes())),
@@ -105,14 +127,15 @@ fn warms_up(object: &JsonObject) -> Result<bool, Reject> {
 }
 
 /// The message that goes upstream: the body of the turn, after the chain is through with it.
-pub(super) fn complete(body: &mut JsonObject, warm_up: bool) {
-    body.set_str("type", "response.create");
-    body.set_bool("generate", !warm_up);
+pub(super) fn complete(body: &mut JsonObject, form: Form) {
+    body.set_str("type", CREATE);
+    body.set_bool("generate", form == Form::Turn);
 }
 
 /// Too many turns wait on one websocket (docs/decisions.md, S10).
 pub(super) fn overflow() -> Reject {
     Reject::new(RejectKind::RateLimited, "websocket_queue_full", "at most 16 turns wait on one websocket")
+        .retry_after(FULL_FOR)
 }
 
 /// The websocket is too old for another turn: its client opens a new one.
@@ -132,7 +155,7 @@ mod tests {
     use super::*;
 
     fn order(text: &'static str) -> Order {
-        Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())))
+        Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), false)
     }
 
     fn refusal(text: &'static str) -> (String, Option<String>) {
@@ -152,7 +175,7 @@ mod tests {
     fn what_belongs_to_the_message_alone_is_taken_out_and_every_turn_streams() {
         let create =
             create(r#"{"type":"response.create","stream_id":"a.B-1_","generate":true,"store":true,"model":"m"}"#);
-        assert!(!create.warm_up);
+        assert_eq!(create.form, Some(Form::Turn));
         let body: serde_json::Value = serde_json::from_slice(&create.body.to_bytes()).unwrap();
         assert_eq!(body, serde_json::json!({"model": "m", "stream": true, "store": false}));
     }
@@ -161,8 +184,8 @@ mod tests {
     fn a_warm_up_says_so_upstream_too() {
         for (generate, warm_up) in [("false", true), ("true", false), ("null", false)] {
             let text = format!(r#"{{"type":"response.create","generate":{generate}}}"#);
-            let Ok(Asks::Create(mut create)) = Order::of(JsonObject::parse(text.into())).asks else { panic!() };
-            complete(&mut create.body, create.warm_up);
+            let Ok(Asks::Create(mut create)) = Order::of(JsonObject::parse(text.into()), false).asks else { panic!() };
+            complete(&mut create.body, create.form.unwrap());
             let body: serde_json::Value = serde_json::from_slice(&create.body.to_bytes()).unwrap();
             assert_eq!((&body["type"], &body["generate"]), (&"response.create".into(), &(!warm_up).into()));
         }
@@ -195,7 +218,7 @@ mod tests {
             );
         }
         let long = format!(r#"{{"type":"x","stream_id":"{}"}}"#, "a".repeat(257));
-        assert_eq!(Order::of(JsonObject::parse(long.into())).stream_id, None);
+        assert_eq!(Order::of(JsonObject::parse(long.into()), false).stream_id, None);
         assert_eq!(order(r#"{"type":"response.create","stream_id":null}"#).stream_id, None);
     }
 
@@ -204,5 +227,24 @@ mod tests {
         let order = order(r#"{"type":"response.processed","stream_id":"s","response_id":"resp_1"}"#);
         let Ok(Asks::Processed(text)) = order.asks else { panic!() };
         assert_eq!(text, r#"{"type":"response.processed","response_id":"resp_1"}"#);
+    }
+
+    #[test]
+    fn a_native_message_stays_as_it_is_but_for_its_id() {
+        let native =
+            |text: &'static str| match Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), true).asks {
+                Ok(Asks::Create(create)) => (create.form, create.body.to_bytes()),
+                other => panic!("{text}: {other:?}"),
+            };
+        for (text, left) in [
+            (r#"{"type":"response.create", "generate":false, "store":true}"#, None),
+            (r#"{"type":"response.create","request_id":"r","a":1}"#, Some(r#"{"type":"response.create","a":1}"#)),
+            (r#"{"a":1,"stream_id":"s"}"#, Some(r#"{"a":1,"type":"response.create"}"#)),
+            (r#"{"type":null,"a":1}"#, Some(r#"{"type":"response.create","a":1}"#)),
+        ] {
+            assert_eq!(native(text), (None, left.unwrap_or(text).as_bytes().into()));
+        }
+        let unknown = Order::of(JsonObject::parse(Bytes::from_static(br#"{"type":"response.cancel"}"#)), true);
+        assert_eq!(unknown.asks.unwrap_err().param.as_deref(), Some("type"));
     }
 }

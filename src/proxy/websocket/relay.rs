@@ -1,9 +1,11 @@
 //! The events of a committed answer on their way to the client, through the stages.
 
+use bytes::Bytes;
 use http::StatusCode;
-use pooler_filter::codex::{Facts, Failure, sentence};
+use pooler_filter::codex::{EventKind, Facts, Failure, sentence};
 use pooler_filter::{
-    Carrier, Code, Cut, Delivery, End, Exchange, Frame, OutcomeKind, Reject, RejectKind, ResponseHead, Stages,
+    Carrier, Code, Cut, Delivery, End, Exchange, Frame, Intent, OutcomeKind, Reject, RejectKind, ResponseHead, Route,
+    Stages,
 };
 use tokio::time::Instant;
 
@@ -24,6 +26,7 @@ pub(super) struct Relay<'a, 'w> {
     pub(super) gateway: &'a Gateway,
     pub(super) speaker: &'a mut Speaker<'w>,
     pub(super) cx: &'a mut Exchange,
+    pub(super) route: Route,
 }
 
 /// What was learned about the answer while it passed.
@@ -102,12 +105,36 @@ impl Relay<'_, '_> {
     }
 
     fn pass(&mut self, stages: &mut Stages, frame: Frame, seen: &mut Seen, out: &mut Vec<Frame>) -> Result<(), Reject> {
+        let mut instead = None;
         if let Some(kind) = kind_of(&frame).filter(|kind| kind.is_terminal()) {
             seen.terminal = true;
             seen.failure = failure_in(kind, &frame, self.gateway.clock.now());
             seen.response = event::response_id(&frame).filter(|_| seen.failure.is_none());
+            instead =
+                seen.failure.as_ref().filter(|_| kind == EventKind::Error).and_then(|failure| self.retold(failure));
         }
-        stages.frame(frame, out, self.cx)
+        let before = out.len();
+        stages.frame(frame, out, self.cx)?;
+        // A stage may have put events of its own before it.
+        if let Some(error) = instead
+            && out.len() > before
+        {
+            out.pop();
+            out.push(Frame::event("error", error));
+        }
+        Ok(())
+    }
+
+    /// An error of the upstream in the form for native clients, which act on its status: what is about the request stays as it came
+    /// (docs/native.md, Websockets).
+    fn retold(&self, failure: &Failure) -> Option<Bytes> {
+        if !self.route.is_native() || failure.is_about_request() {
+            return None;
+        }
+        let intent = self.cx.get::<Intent>();
+        let (input_file, window) = intent.map_or((false, None), |intent| (intent.input_file, intent.context_window));
+        let reject = self.gateway.told_on(self.route, failure.public_reject(input_file, window));
+        Some(event::error(&reject, None, true))
     }
 
     /// Tells the stages the end; what they still have to say goes out with the last events. As long as the client has heard nothing, a
@@ -132,7 +159,14 @@ impl Relay<'_, '_> {
         if let Err(reject) = stages.end(&end, &mut out, self.cx) {
             tracing::error!(request_id = %self.cx.id(), error = %reject, "a stage failed at the end of an answer");
         }
+        let ends = out.iter().filter_map(kind_of).any(EventKind::is_terminal);
         self.speaker.events(&mut out).await?;
+        if let Some(code) = code.as_ref().filter(|_| self.route.is_native() && !ends) {
+            // No event of theirs ends the turn, and none of ours pretends to be one.
+            let reject =
+                Reject::with_code(RejectKind::BadGateway, code.clone(), sentence(code.as_str(), Facts::default()));
+            self.speaker.refuse(&self.gateway.told_on(self.route, reject)).await?;
+        }
         let kind = if code.is_none() { OutcomeKind::Succeeded } else { OutcomeKind::Failed };
         Ok(Relayed::Done { kind, code, fault })
     }

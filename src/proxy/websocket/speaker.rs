@@ -16,14 +16,15 @@ pub(super) struct Speaker<'a> {
     writer: &'a Writer,
     stream_id: Option<String>,
     since: Instant,
+    native: bool,
     status: Option<StatusCode>,
     first_byte: Option<Duration>,
 }
 
 impl<'a> Speaker<'a> {
-    /// `since`: when the message of the turn had arrived.
-    pub(super) const fn new(writer: &'a Writer, stream_id: Option<String>, since: Instant) -> Self {
-        Self { writer, stream_id, since, status: None, first_byte: None }
+    /// `since`: when the message of the turn had arrived. `native`: errors have headers.
+    pub(super) const fn new(writer: &'a Writer, stream_id: Option<String>, since: Instant, native: bool) -> Self {
+        Self { writer, stream_id, since, native, status: None, first_byte: None }
     }
 
     /// Whether the client has heard anything of the turn.
@@ -45,7 +46,7 @@ impl<'a> Speaker<'a> {
 
     /// Sends an error in place of a status.
     pub(super) async fn refuse(&mut self, reject: &Reject) -> Result<(), Gone> {
-        self.writer.send([event::error(reject, self.stream_id.as_deref())]).await?;
+        self.writer.send([event::error(reject, self.stream_id.as_deref(), self.native)]).await?;
         self.spoke(reject.status());
         Ok(())
     }

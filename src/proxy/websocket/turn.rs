@@ -5,11 +5,13 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pooler_filter::{
-    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Reached, Reject, Turn, UpstreamRequest,
+    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Reached, Reject, Turn, UpstreamHeaders,
+    UpstreamRequest,
 };
 
 use super::dial::OverLine;
 use super::ending::Ending;
+use super::line::Line;
 use super::listen::Item;
 use super::order::{self, Asks, Create, Order};
 use super::relay::Relay;
@@ -43,8 +45,9 @@ impl Conversation<'_> {
         L: Future<Output = Ending>,
     {
         let Item { text, room, arrived, received_at } = item;
-        let Order { stream_id, asks } = Order::of(body::index(text).await);
-        let mut speaker = Speaker::new(self.writer, stream_id, arrived);
+        let native = self.route.is_native();
+        let Order { stream_id, asks } = Order::of(body::index(text).await, native);
+        let mut speaker = Speaker::new(self.writer, stream_id, arrived, native);
         let asks = match asks {
             Ok(Asks::Processed(text)) => return self.processed(text, upstream, &mut speaker).await,
             Ok(Asks::Create(create)) => Ok(create),
@@ -83,7 +86,7 @@ impl Conversation<'_> {
             Some(line) => line.send(text).await.is_ok(),
             None => false,
         };
-        if sent || speaker.refuse(&order::not_forwarded()).await.is_ok() {
+        if sent || speaker.refuse(&self.told(order::not_forwarded())).await.is_ok() {
             After::Next
         } else {
             After::Close(Ending::Left)
@@ -116,14 +119,15 @@ impl Conversation<'_> {
         if let Err(error) = reply::counted(cx).await {
             tracing::error!(request_id = %cx.id(), %error, "the ledger did not take a turn that was refused later");
         }
+        let code = reject.code.clone();
         let told = if closes {
             speaker.close(&reject);
             Ok(())
         } else {
-            speaker.refuse(&reject).await
+            speaker.refuse(&self.told(reject)).await
         };
         let kind = if told.is_ok() { finish::refused(tried) } else { OutcomeKind::Cancelled };
-        Ended { kind, code: reject.code }
+        Ended { kind, code }
     }
 
     async fn turn(
@@ -152,20 +156,22 @@ impl Conversation<'_> {
         let request = self.prepare(create, continues, cx).await?;
         let mut walk = Walk::new(gateway, request, cx)?;
         walk.stay(upstream.account())?;
-        let mut way = OverLine { gateway, tried: walk.over_http(), line: &mut upstream.line, continues };
+        let native = self.route.is_native();
+        let mut way = OverLine { gateway, tried: walk.over_http(), line: &mut upstream.line, continues, native };
         let won = walk.run(&mut way, &progress.attempts).await;
         drop(walk);
         drop(room);
         let Committed { served, answer, mark } = won?;
         upstream.home = Some(served.account);
         cx.put(served)?;
-        let relayed = Relay { gateway, speaker, cx }.answer(answer, &mut upstream.line).await;
+        cx.put(UpstreamHeaders(upstream.line.as_ref().map(Line::told).unwrap_or_default()))?;
+        let relayed = Relay { gateway, speaker, cx, route: self.route }.answer(answer, &mut upstream.line).await;
         gateway.settle(relayed, Some(mark), &progress.attempts)
     }
 
     /// Takes the body down the chain, and makes a message of what comes out.
     async fn prepare(&self, create: Create, continues: bool, cx: &mut Exchange) -> Result<UpstreamRequest, Reject> {
-        let Create { body, warm_up } = create;
+        let Create { body, form } = create;
         let mut request = UpstreamRequest {
             method: Method::POST,
             path: cx.head().path.clone(),
@@ -185,7 +191,7 @@ impl Conversation<'_> {
         let Some(body) = request.body.json_mut() else {
             return Err(Reject::internal("a turn has to stay a JSON object"));
         };
-        order::complete(body, warm_up);
+        form.into_iter().for_each(|form| order::complete(body, form));
         Ok(request)
     }
 }

@@ -44,6 +44,11 @@ pub fn small() -> WebSocketConfig {
 
 /// The handshake as bytes.
 pub fn handshake(client: &Client, headers: &[(&str, &str)]) -> Vec<u8> {
+    handshake_at(PATH, client, headers)
+}
+
+/// The same on another route.
+pub fn handshake_at(path: &str, client: &Client, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut all = vec![
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
@@ -52,7 +57,7 @@ pub fn handshake(client: &Client, headers: &[(&str, &str)]) -> Vec<u8> {
     ];
     all.retain(|(name, _)| !headers.iter().any(|(other, _)| other == name));
     all.extend(headers.iter().filter(|(_, value)| !value.is_empty()));
-    client.request("GET", PATH, &all, b"")
+    client.request("GET", path, &all, b"")
 }
 
 /// A turn with this input.
@@ -73,7 +78,11 @@ impl Socket {
     }
 
     pub async fn open_with(client: &Client, headers: &[(&str, &str)]) -> Self {
-        let mut raw = Raw::open(client.address, &handshake(client, headers)).await;
+        Self::open_at(PATH, client, headers).await
+    }
+
+    pub async fn open_at(path: &str, client: &Client, headers: &[(&str, &str)]) -> Self {
+        let mut raw = Raw::open(client.address, &handshake_at(path, client, headers)).await;
         let (status, headers) = raw.head().await;
         assert_eq!(status, 101, "{headers:?}");
         Self { inner: WebSocketStream::from_raw_socket(raw.stream, Role::Client, Some(small())).await, headers }

@@ -8,13 +8,14 @@ mod forward;
 mod headers;
 mod input;
 mod reasoning;
+mod socket;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 use pooler_filter::json::{JsonObject, Kind, Value};
-use pooler_filter::{Exchange, Expects, Intent, ModelFacts, Operation, Principal, Reject, UpstreamRequest};
+use pooler_filter::{Exchange, Expects, Intent, ModelFacts, Operation, Principal, Reject, Turn, UpstreamRequest};
 
 use self::input::Input;
 use self::reasoning::Reasoning;
@@ -27,16 +28,16 @@ use crate::echo::{Echo, Form};
 /// The type of the item that asks for a compaction.
 const TRIGGER: &str = "compaction_trigger";
 /// Members that the upstream refuses and clients send (docs/native.md, Requests).
-const STRIPPED: [&str; 8] = [
+const STRIPPED: [&str; 6] = [
     "max_output_tokens",
     "prompt_cache_retention",
     "prompt_cache_options",
     "safety_identifier",
     "temperature",
     "top_p",
-    "type",
-    "generate",
 ];
+/// Members of a message, which mean nothing in a request.
+const OF_MESSAGES: [&str; 2] = ["type", "generate"];
 
 /// Turns the native request into the one that goes upstream.
 pub(crate) fn rewrite(
@@ -56,16 +57,21 @@ pub(crate) fn rewrite(
     }
 }
 
-/// `POST /backend-api/codex/responses`.
+/// `POST /backend-api/codex/responses`, or a turn on a websocket.
 fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exchange) -> Result<(), Reject> {
     let key = Arc::clone(&cx.require::<Principal>()?.0);
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be a JSON object"))?;
     let name = model_name(body)?;
     let list = array(body, "input")?.ok_or_else(|| Reject::invalid("input must be an array").at("input"))?;
     array(body, "tools")?;
-    let stream = body.get("stream").and_then(|stream| stream.as_bool()).unwrap_or(false);
+    let turn = cx.get::<Turn>().copied();
+    let stream = turn.is_some() || body.get("stream").and_then(|stream| stream.as_bool()).unwrap_or(false);
     let compacts = stream && list.items().last().is_some_and(|item| input::is(&item, TRIGGER));
-    let id = filled(body.get("previous_response_id")).filter(|_| !compacts && input::has_tool_output(list));
+    let named = filled(body.get("previous_response_id"));
+    let id = match turn {
+        Some(turn) => socket::continued(named, turn)?,
+        None => named.filter(|_| !compacts && input::has_tool_output(list)),
+    };
     let input = Input::of(list, id.is_some());
     let asks_aliases = reasoning::aliases(body)?;
     let facts = model::find(filter.catalog.as_ref(), &key, &name)?;
@@ -74,6 +80,7 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
         stream,
         previous_response_id: id.map(Cow::into_owned),
         effort: reasoning.effort.clone(),
+        turn_state: turn.and_then(|_| socket::turn_state(body.get("client_metadata")?)),
         ..intent(&facts, body, &input)
     };
     let mut echo = Echo { model: name.into_owned(), ..Echo::default() };
@@ -82,26 +89,35 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
     edits.put("input", input.edited.clone());
     edits.put("reasoning", reasoning.edited);
     edits.put("include", options::include(body.get("include").filter(|value| !value.is_null())).unwrap_or(None));
-    let gone = STRIPPED.into_iter().chain(reasoning::ALIASES);
+    let of_messages = OF_MESSAGES.into_iter().filter(|_| turn.is_none());
+    let gone = STRIPPED.into_iter().chain(reasoning::ALIASES).chain(of_messages);
     gone.for_each(|name| edits.0.push((name, None)));
     if intent.previous_response_id.is_none() {
         edits.0.push(("previous_response_id", None));
     }
     request.expects = Expects::Response;
     if compacts {
-        let streamed = trigger::streams(body.get("client_metadata"));
+        let streamed = turn.is_some() || trigger::streams(body.get("client_metadata"));
         edits = trigger::bridge(edits, streamed);
+        if turn.is_some() {
+            socket::keep(&mut edits, intent.previous_response_id.is_some());
+            intent.turn_state = None;
+        }
         intent.one_account = true;
         echo.form = Form::NativeTrigger { streamed };
         request.expects = if streamed { Expects::Response } else { Expects::Json };
     }
     edits.apply(body);
     if compacts {
-        compact::project(body, &["store", "stream"]);
+        let of_turn = turn.map_or(&[][..], |_| &socket::KEPT);
+        compact::project(body, &[&["store", "stream"], of_turn].concat());
     }
     request.method = Method::POST;
     request.path = PATH.into();
     request.headers = headers::of(cx.head(), &filter.identity);
+    if turn.is_some() {
+        socket::head(&mut request.headers, intent.turn_state.is_some());
+    }
     headers::json_body(&mut request.headers, &intent, &facts.upstream_id);
     if request.expects == Expects::Json {
         headers::json_answer(&mut request.headers);

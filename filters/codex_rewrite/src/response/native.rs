@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode, header};
 use pooler_filter::codex::EventKind;
 use pooler_filter::json::{Json, Kind, Value};
 use pooler_filter::{
-    Carrier, Clock, Delivery, Exchange, Frame, FrameKind, Operation, Out, Reject, ResponseHead, Stage, UpstreamHeaders,
+    Carrier, Clock, Delivery, Exchange, Frame, FrameKind, Operation, Out, Reject, ResponseHead, Stage, Turn,
+    UpstreamHeaders,
 };
 
 use self::headers::Relayed;
@@ -53,17 +54,23 @@ pub(crate) fn native(
         return Ok(None);
     }
     relayed.stamp(&mut head.headers);
-    Ok(Some(Box::new(Raw { relayed })))
+    // A turn has no head: what stands in it comes as an event before all others.
+    let first = cx.get::<Turn>().and_then(|_| headers::event(&head.headers));
+    Ok(Some(Box::new(Raw { relayed, first })))
 }
 
 /// The frames of a stream on their way.
 struct Raw {
     relayed: Relayed,
+    /// Goes out before the first of them.
+    first: Option<Frame>,
 }
 
 impl Stage for Raw {
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
         if let Some(frame) = self.pass(frame) {
+            // An error stands in place of a status, and alone.
+            self.first.take().filter(|_| frame.name() != Some("error")).into_iter().for_each(|first| out.push(first));
             out.push(frame);
         }
         Ok(())

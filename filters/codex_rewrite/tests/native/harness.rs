@@ -8,7 +8,7 @@ use pooler_filter::sse::{Framer, Limits};
 use pooler_filter::testing::{ExchangeBuilder, FakePorts, chain_of, key_facts, upstream_request, write};
 use pooler_filter::{
     Body, Carrier, Delivery, End, Exchange, Frame, Intent, ModelFacts, Operation, Principal, Reached, Reject,
-    ResponseHead, Route, Surface, UpstreamHeaders, UpstreamRequest,
+    ResponseHead, Route, Surface, Turn, UpstreamHeaders, UpstreamRequest,
 };
 use pooler_filter_codex_rewrite::CodexRewrite;
 
@@ -16,6 +16,7 @@ use pooler_filter_codex_rewrite::CodexRewrite;
 pub(crate) struct Native {
     operation: Operation,
     headers: Vec<(String, String)>,
+    turn: Option<Turn>,
     pub(crate) ports: Arc<FakePorts>,
 }
 
@@ -36,7 +37,12 @@ pub(crate) struct Answered {
 
 impl Native {
     pub(crate) fn of(operation: Operation) -> Self {
-        Self { operation, headers: Vec::new(), ports: FakePorts::new() }
+        Self { operation, headers: Vec::new(), turn: None, ports: FakePorts::new() }
+    }
+
+    /// A turn on a websocket.
+    pub(crate) fn turn(continues: bool) -> Self {
+        Self { turn: Some(Turn { continues }), ..Self::responses() }
     }
 
     pub(crate) fn responses() -> Self {
@@ -64,6 +70,7 @@ impl Native {
         }
         let mut cx = builder.build();
         write(&mut cx, Principal(Arc::new(key_facts())));
+        self.turn.iter().for_each(|turn| write(&mut cx, *turn));
         let mut request = upstream_request("{}");
         request.body = body;
         let before = request.body.to_chunks("b").to_bytes();

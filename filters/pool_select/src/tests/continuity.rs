@@ -1,6 +1,6 @@
 //! What binds a request to an account: files, earlier responses, items that only one account can read, and who has the model.
 
-use pooler_filter::{FileFacts, FileStanding, Surface};
+use pooler_filter::{FileFacts, FileStanding, Surface, TurnState};
 
 use super::*;
 
@@ -229,6 +229,8 @@ async fn a_turn_goes_on_where_its_state_is_from_and_only_there_the_state_is_show
     assert_eq!(owner(Ask::new()).await, None);
     ports.accounts.lock().truncate(1);
     assert_eq!(owner(ask("other")).await, Some(account(1)), "there is nobody else who could have given it");
+    let ours = "8c0f8f0e-6a58-4f3c-9d4e-0a1b2c3d4e5f";
+    assert_eq!(owner(ask(ours)).await, None, "but for the gateway itself");
 }
 
 #[tokio::test]
@@ -239,4 +241,23 @@ async fn a_header_that_names_the_response_before_leads_to_its_account_but_binds_
     assert_eq!(ask().plan(&ports).await[0], (account(2), Reason::Turn));
     set(&ports, 2, |view| view.standing = Standing::Unready);
     assert_eq!(ask().plan(&ports).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_turn_state_in_an_event_is_remembered_and_one_in_a_message_leads_back() {
+    let ports = with_accounts(3);
+    let event = r#"{"type":"response.metadata","headers":{"X-Codex-Turn-State":" ts-2 ","openai-model":"m"}}"#;
+    let state = || TurnState { value: "ts-2".into(), place: 0..0 };
+    let ask = || Ask::new().intent(|intent| intent.turn_state = Some(state()));
+    let owner = async |ask: Ask| ask.of(&ports).await.1.get::<TurnOwner>().unwrap().0;
+    answered_by(&ports, 3, Frame::event("response.metadata", event)).await;
+    assert_eq!(owner(ask()).await, None, "a public client does not get to see it");
+    let route = Route { name: "x", operation: Operation::Responses, surface: Surface::Native, images: false };
+    let native = Ask::new();
+    let native = Ask { builder: native.builder.route(route), ..native };
+    answered_to(&ports, native, 3, Frame::event("response.metadata", event)).await;
+    assert_eq!(owner(ask()).await, Some(account(3)));
+    assert_eq!(ask().plan(&ports).await[0], (account(3), Reason::Turn));
+    let both = ask().header("x-codex-turn-state", "ts-1");
+    assert_eq!(owner(both).await, Some(account(3)), "the message says it later than the handshake");
 }

@@ -1,6 +1,7 @@
 //! Which headers of the backend a native client gets (docs/native.md, Headers).
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pooler_filter::Frame;
 use pooler_filter::json::{Key, Value};
 
 use super::super::edits::Members;
@@ -10,6 +11,8 @@ const MODEL: &str = "openai-model";
 const REASONING: &str = "x-reasoning-included";
 const SAFETY: &str = "x-codex-safety-buffering-";
 const ETAG: HeaderName = HeaderName::from_static("x-models-etag");
+/// Tells headers within a stream.
+const METADATA: &str = "codex.response.metadata";
 /// The longest name of a header that is looked at, in bytes.
 const LONGEST: usize = 128;
 
@@ -75,6 +78,18 @@ impl Relayed {
             _ => name.len() <= LONGEST && name.starts_with(SAFETY) && name.bytes().all(plain),
         }
     }
+}
+
+/// The event that tells a turn what stands in the head of a stream; none when nothing does.
+pub(super) fn event(headers: &HeaderMap) -> Option<Frame> {
+    let mut members = Members::default();
+    let told = headers.iter().filter(|(name, _)| *name != header::CONTENT_TYPE);
+    let mut told = told.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).peekable();
+    told.peek()?;
+    told.for_each(|(name, value)| members.add_str(name, value));
+    let headers = members.into_object();
+    let data = [&b"{\"type\":\"codex.response.metadata\",\"headers\":"[..], &headers, b"}"].concat();
+    Some(Frame::event(METADATA, data))
 }
 
 /// Whether a byte may stand in the name of a header here; so none of them needs an escape.
