@@ -67,11 +67,7 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
     let turn = cx.get::<Turn>().copied();
     let stream = turn.is_some() || body.get("stream").and_then(|stream| stream.as_bool()).unwrap_or(false);
     let compacts = stream && list.items().last().is_some_and(|item| input::is(&item, TRIGGER));
-    let named = filled(body.get("previous_response_id"));
-    let id = match turn {
-        Some(turn) => socket::continued(named, turn)?,
-        None => named.filter(|_| !compacts && input::has_tool_output(list)),
-    };
+    let id = previous(body, turn, !compacts && input::has_tool_output(list))?;
     let input = Input::of(list, id.is_some());
     let asks_aliases = reasoning::aliases(body)?;
     let facts = model::find(filter.catalog.as_ref(), &key, &name)?;
@@ -84,14 +80,10 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
         ..intent(&facts, body, &input)
     };
     let mut echo = Echo { model: name.into_owned(), ..Echo::default() };
-    let mut edits = Edits::default();
+    let mut edits = edits(body, turn.is_some());
     edits.put_str("model", &facts.upstream_id);
     edits.put("input", input.edited.clone());
     edits.put("reasoning", reasoning.edited);
-    edits.put("include", options::include(body.get("include").filter(|value| !value.is_null())).unwrap_or(None));
-    let of_messages = OF_MESSAGES.into_iter().filter(|_| turn.is_none());
-    let gone = STRIPPED.into_iter().chain(reasoning::ALIASES).chain(of_messages);
-    gone.for_each(|name| edits.0.push((name, None)));
     if intent.previous_response_id.is_none() {
         edits.0.push(("previous_response_id", None));
     }
@@ -124,6 +116,25 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
     }
     cx.put(intent)?;
     cx.put(echo)
+}
+
+/// The response that the request continues. `may`: one that came over HTTP may do so.
+fn previous(body: &JsonObject, turn: Option<Turn>, may: bool) -> Result<Option<Cow<'_, str>>, Reject> {
+    let named = filled(body.get("previous_response_id"));
+    match turn {
+        Some(turn) => socket::continued(named, turn),
+        None => Ok(named.filter(|_| may)),
+    }
+}
+
+/// What of every request is written anew, and what is left out. `message`: it came over a websocket.
+fn edits(body: &JsonObject, message: bool) -> Edits {
+    let mut edits = Edits::default();
+    edits.put("include", options::include(body.get("include").filter(|value| !value.is_null())).unwrap_or(None));
+    let of_messages = OF_MESSAGES.into_iter().filter(|_| !message);
+    let gone = STRIPPED.into_iter().chain(reasoning::ALIASES).chain(of_messages);
+    gone.for_each(|name| edits.0.push((name, None)));
+    edits
 }
 
 /// The model that the client names.
