@@ -64,7 +64,7 @@ pub(super) fn outputs(turn: &Turn, dice: &mut Dice, wanted: &Wanted) -> Vec<Outp
         out.push(Output::Reasoning { filler: dice.bytes(REASONING_FILLER), summary });
     }
     let answered = wishes::has_new_output(turn);
-    match wishes::of(turn, answered, wanted.manner, dice) {
+    match wishes::of(turn, answered, wanted.manner.as_ref(), dice) {
         Wish::Text => out.push(text(turn, answered, dice, wanted)),
         Wish::Refusal => out.push(Output::Refusal(prose::split(prose::refusal(dice)))),
         Wish::Citations => {
@@ -79,6 +79,7 @@ pub(super) fn outputs(turn: &Turn, dice: &mut Dice, wanted: &Wanted) -> Vec<Outp
         Wish::Shell { local } => out.push(Output::Shell { local, command: format!("echo {}", dice.below(1_000)) }),
         Wish::ToolSearch => out.push(Output::ToolSearch { query: prose::topic(dice).to_owned() }),
         Wish::Calls(tools) => out.extend(tools.into_iter().map(|tool| call_of(tool, dice))),
+        Wish::CallOf { tool, input } => out.push(call_with(tool, input.to_owned())),
     }
     out
 }
@@ -89,22 +90,24 @@ fn thinks(turn: &Turn) -> bool {
 }
 
 fn call_of(tool: &Tool, dice: &mut Dice) -> Output {
+    let input = match &tool.kind {
+        ToolKind::Function(parameters) if parameters.is_null() => "{}".to_owned(),
+        ToolKind::Function(parameters) => arguments(parameters, dice).to_string(),
+        ToolKind::Custom(Some(expression)) => schema::matching(expression, dice),
+        ToolKind::Custom(None) if tool.name == "apply_patch" => {
+            "*** Begin Patch\n*** Add File: simulated.txt\n+hello\n*** End Patch\n".to_owned()
+        }
+        ToolKind::Custom(None) => format!("hello {}", dice.below(1_000)),
+    };
+    call_with(tool, input)
+}
+
+/// A call of `tool` with this text as arguments or input.
+fn call_with(tool: &Tool, input: String) -> Output {
     let (name, namespace) = (tool.name.clone(), tool.namespace.clone());
     match &tool.kind {
-        ToolKind::Function(parameters) => {
-            let arguments = if parameters.is_null() { json!({}) } else { arguments(parameters, dice) };
-            Output::Function { name, namespace, arguments: arguments.to_string() }
-        }
-        ToolKind::Custom(grammar) => {
-            let input = match grammar {
-                Some(expression) => schema::matching(expression, dice),
-                None if name == "apply_patch" => {
-                    "*** Begin Patch\n*** Add File: simulated.txt\n+hello\n*** End Patch\n".to_owned()
-                }
-                None => format!("hello {}", dice.below(1_000)),
-            };
-            Output::Custom { name, namespace, input }
-        }
+        ToolKind::Function(_) => Output::Function { name, namespace, arguments: input },
+        ToolKind::Custom(_) => Output::Custom { name, namespace, input },
     }
 }
 

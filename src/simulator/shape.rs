@@ -93,7 +93,7 @@ impl Shape {
             Fault::CrLf => self.cr_lf = true,
             Fault::Pace(pause) => self.pace = Some(*pause),
             Fault::Events(count) => self.wanted.deltas = Some(*count),
-            Fault::Answer(manner) => self.wanted.manner = Some(*manner),
+            Fault::Answer(manner) => self.wanted.manner = Some(manner.clone()),
             Fault::ImageFailed { kind, code, message } => {
                 self.wanted.picture_fails = Some(json!({"type": kind, "code": code, "message": message}));
             }

@@ -11,8 +11,8 @@ const PARALLEL: usize = 4;
 
 /// An answer that can be ordered, see [`Fault::Answer`](super::Fault::Answer). One that needs a tool which the request does
 /// not declare is not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Manner {
     /// Text, whatever tools there are.
@@ -29,6 +29,13 @@ pub enum Manner {
     Call,
     /// Calls of all tools, at least two.
     ParallelCalls,
+    /// A call of one tool with just this input.
+    CallOf {
+        /// Name of the tool, without its namespace.
+        tool: String,
+        /// The arguments of a function as JSON text, or what a custom tool takes; passed as it is.
+        input: String,
+    },
 }
 
 /// What the answer is.
@@ -42,10 +49,11 @@ pub(super) enum Wish<'a> {
     Shell { local: bool },
     ToolSearch,
     Calls(Vec<&'a Tool>),
+    CallOf { tool: &'a Tool, input: &'a str },
 }
 
 /// Decides. `answered` says that the user is waiting for words about the output of a tool.
-pub(super) fn of<'a>(turn: &'a Turn, answered: bool, manner: Option<Manner>, dice: &mut Dice) -> Wish<'a> {
+pub(super) fn of<'a>(turn: &'a Turn, answered: bool, manner: Option<&'a Manner>, dice: &mut Dice) -> Wish<'a> {
     let said = last_words(turn).to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| mentions(&said, word));
     if let Some(wish) = manner.and_then(|manner| ordered(turn, manner)) {
@@ -98,7 +106,7 @@ fn spoken<'a>(says: &impl Fn(&[&str]) -> bool) -> Wish<'a> {
     }
 }
 
-fn ordered(turn: &Turn, manner: Manner) -> Option<Wish<'_>> {
+fn ordered<'a>(turn: &'a Turn, manner: &'a Manner) -> Option<Wish<'a>> {
     let declares = |kind: &str| turn.hosted(kind).is_some();
     match manner {
         Manner::Text => Some(Wish::Text),
@@ -109,6 +117,9 @@ fn ordered(turn: &Turn, manner: Manner) -> Option<Wish<'_>> {
         Manner::Call => turn.tools.first().map(|tool| Wish::Calls(vec![tool])),
         Manner::ParallelCalls if turn.tools.is_empty() => None,
         Manner::ParallelCalls => Some(calls(turn, &(0..turn.tools.len()).collect::<Vec<_>>())),
+        Manner::CallOf { tool, input } => {
+            turn.tools.iter().find(|one| one.name == *tool).map(|tool| Wish::CallOf { tool, input })
+        }
     }
 }
 

@@ -86,6 +86,7 @@ async fn refuses_orders_it_does_not_understand() {
         r#"{"fault":{"kind":"cut","after_events":1,"extra":1}}"#,
         r#"{"fault":"html","account":"nobody"}"#,
         r#"{"fault":"html","typo":1}"#,
+        r#"{"fault":{"kind":"answer","with":{"call_of":{"tool":"exec_command"}}}}"#,
     ] {
         assert_eq!(order(&simulator, "POST", "/faults", body).await.status, 400, "{body}");
     }

@@ -202,9 +202,36 @@ async fn orders_win_over_words_as_far_as_the_tools_allow() {
     assert_eq!(ordered(&simulator, Manner::Call, &body).await, ["function_call"]);
     assert_eq!(ordered(&simulator, Manner::ParallelCalls, &body).await, ["function_call"; 2]);
     assert_eq!(ordered(&simulator, Manner::Image, &turn("hello")).await, ["message"]);
+    let unknown = Manner::CallOf { tool: "nobody".to_owned(), input: "{}".to_owned() };
+    assert_eq!(ordered(&simulator, unknown, &turn("hello")).await, ["message"]);
     simulator.inject(FaultSpec::new(Who::All, Fault::Answer(Manner::Refusal)).times(1));
     let refused = post(&simulator, 0, &turn("hello")).await.response();
     assert_eq!(refused["output"][0]["content"][0]["type"], "refusal");
+}
+
+#[tokio::test]
+async fn a_call_can_be_ordered_to_the_letter() {
+    let simulator = simulator().await;
+    let exec = json!({"type": "namespace", "name": "functions", "tools": [{"type": "custom", "name": "exec"}]});
+    let body = ask("hello", json!([weather(), exec]));
+    let order = |tool: &str, input: &str| Manner::CallOf { tool: tool.to_owned(), input: input.to_owned() };
+    for (manner, told) in [
+        (
+            order("weather", r#"{"city": "Bonn", "more": 1}"#),
+            json!(["weather", null, r#"{"city": "Bonn", "more": 1}"#, null]),
+        ),
+        (order("exec", "text(1)"), json!(["exec", "functions", null, "text(1)"])),
+    ] {
+        simulator.inject(FaultSpec::new(Who::All, Fault::Answer(manner)).times(1));
+        let answer = post(&simulator, 0, &body).await;
+        let call = call_of(&answer);
+        assert_eq!(
+            json!([call["name"], call["namespace"], call["arguments"], call["input"]]),
+            told,
+            "{}",
+            answer.text()
+        );
+    }
 }
 
 #[tokio::test]
