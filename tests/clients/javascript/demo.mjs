@@ -75,6 +75,11 @@ export class Demo {
     await this.#ask("POST", `/accounts/${account}/expire`);
   }
 
+  /** Ends the logins that the account has now: neither tokens nor refresh tokens are good for anything. */
+  async revoke(account) {
+    await this.#ask("POST", `/accounts/${account}/revoke`);
+  }
+
   /** Waits until a request is on its way upstream. */
   async isAsked() {
     await waitUntil(async () => (await this.inFlightUpstream()) > 0, "a request is in flight upstream");
