@@ -149,7 +149,8 @@ fn entry(at: usize, facts: &Facts, plans: &[&str]) -> Value {
         "availability_nux": null,
         "upgrade": null,
         "priority": at,
-        "model_messages": null,
+        // Codex CLI takes no catalog without it.
+        "model_messages": {"instructions_template": "You are a simulated model that helps with code."},
         "context_window": facts.window,
         "max_context_window": facts.window,
         "auto_compact_token_limit": null,
