@@ -17,6 +17,10 @@ use super::view::{Offer, PoolModels};
 /// Most lists that are kept: one for each set of models that keys may use.
 const MOST_PAGES: usize = 64;
 
+/// What a model that only the configuration knows is told to be: Codex CLI refuses a whole list for one entry without such words.
+const INSTRUCTIONS: &str = "You are a coding agent in a terminal. Do what the user asks with the tools that you have, in the \
+                            folder that you were started in, and say briefly what you did.";
+
 /// What `GET /backend-api/codex/models` answers.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -91,7 +95,8 @@ pub(super) fn written(facts: &ModelFacts, display_name: &str, modalities: &[Stri
         "slug": facts.id, "display_name": display_name, "description": display_name,
         "default_reasoning_level": "medium", "supported_reasoning_levels": levels,
         "shell_type": "shell_command", "visibility": "list", "minimal_client_version": "0.60.0", "supported_in_api": true,
-        "availability_nux": null, "upgrade": null, "priority": 0, "model_messages": null,
+        "availability_nux": null, "upgrade": null, "priority": 0,
+        "model_messages": {"instructions_template": INSTRUCTIONS},
         "context_window": facts.context_window, "max_context_window": facts.context_window,
         "auto_compact_token_limit": null, "default_reasoning_summary": "none", "support_verbosity": false,
         "default_verbosity": null, "apply_patch_tool_type": "freeform", "web_search_tool_type": "text",

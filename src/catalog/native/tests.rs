@@ -34,3 +34,24 @@ fn a_page_is_known_by_its_bytes() {
     assert_ne!(Page::new(&[&a]).unwrap().etag, page.etag);
     assert_eq!(Page::new(&[&a, &b]).unwrap().etag, page.etag);
 }
+
+/// Codex CLI drops the whole list when one of these is missing or null in one entry.
+#[test]
+fn a_written_entry_has_what_codex_cli_does_not_do_without() {
+    let entry: serde_json::Value = serde_json::from_slice(&written(&facts(None, false), "X", &[])).unwrap();
+    for name in [
+        "slug",
+        "display_name",
+        "support_verbosity",
+        "truncation_policy",
+        "supported_reasoning_levels",
+        "shell_type",
+        "visibility",
+        "supported_in_api",
+        "priority",
+        "experimental_supported_tools",
+    ] {
+        assert!(!entry[name].is_null(), "{name}");
+    }
+    assert!(!entry["model_messages"]["instructions_template"].as_str().unwrap().is_empty());
+}
