@@ -11,6 +11,7 @@ import { ROOT } from "../javascript/demo.mjs";
 const CODEX = join(import.meta.dirname, "node_modules/.bin/codex");
 /** Of one run, in milliseconds. */
 const PATIENCE = 60_000;
+const README_URL = "http://127.0.0.1:4000/backend-api/codex";
 export const TRANSPORTS = ["http"];
 /** What it reads of its maker's servers on its own: plugins, apps, figures about its use. */
 const QUIET = "\n[features]\nplugins = false\napps = false\n\n[analytics]\nenabled = false\n";
@@ -32,18 +33,19 @@ function replaced(text, from, to) {
 export class Codex {
   /**
    * `transport` is one of TRANSPORTS. `retries` keeps what the front page says about retries; without it the client does as it does
-   * of itself, which is more.
+   * of itself, which is more. With `catalog` it asks the gateway for the models.
    */
-  constructor(t, demo, { transport = "http", model, key = demo.key, retries = false } = {}) {
+  constructor(t, demo, { transport = "http", model, key = demo.key, retries = false, catalog = false } = {}) {
     this.directory = mkdtempSync(join(tmpdir(), "codex-pooler-codex-"));
     t.after(() => rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 }));
     this.work = join(this.directory, "work");
     for (const name of ["home", "codex", "work"]) mkdirSync(join(this.directory, name));
     const readme = readmeConfig();
-    let config = replaced(readme.config, "http://127.0.0.1:4000/backend-api/codex", demo.env.BACKEND_URL);
+    let config = replaced(readme.config, README_URL, demo.env.BACKEND_URL);
     if (transport === "http") config = replaced(config, "supports_websockets = true", "supports_websockets = false");
     if (model) config = replaced(config, /^model = ".*"$/m, `model = "${model}"`);
     if (!retries) config = replaced(config, /^\w+_max_retries = .*\n/gm, "");
+    if (catalog) config = replaced(config, /^# (?=model_catalog_url = )/m, "").replace(README_URL, demo.env.BACKEND_URL);
     writeFileSync(join(this.directory, "codex/config.toml"), config + QUIET);
     this.env = {
       PATH: process.env.PATH,
@@ -99,6 +101,7 @@ function said({ code, out, err }) {
   const failures = events.filter((event) => event.type === "turn.failed").map((event) => event.error.message);
   return {
     code,
+    err,
     log: `exit ${code}\n${out}\n${err}`,
     thread: events.find((event) => event.type === "thread.started")?.thread_id,
     texts: of("agent_message").map((item) => item.text),
