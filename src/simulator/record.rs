@@ -39,6 +39,8 @@ pub struct Recorded {
     pub refused: Option<String>,
     /// For a turn on a websocket: the id of its handshake.
     pub socket: Option<u64>,
+    /// A turn on a websocket that generates nothing.
+    pub warm_up: bool,
     /// How the answer ended, once it has.
     pub ended: Option<Ended>,
 }

@@ -180,6 +180,8 @@ impl Session<'_> {
         if state.record_bodies.load(Ordering::Relaxed) {
             state.recorder.edit(record, |recorded| recorded.body = serde_json::from_str(text).ok());
         }
+        let warm_up = !create.generates;
+        state.recorder.edit(record, |recorded| recorded.warm_up = warm_up);
         let mut flight = InFlight::new(state, record);
         let previous = turn::previous_of(&create.body).map(str::to_owned);
         let prepared = match self.running {

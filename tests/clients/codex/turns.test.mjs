@@ -9,7 +9,7 @@ import { crc32, deflateSync } from "node:zlib";
 
 import { ownDemo } from "../javascript/demo.mjs";
 import { assertWell, Codex, TRANSPORTS } from "./codex.mjs";
-import { asked, callOf, turns } from "./upstream.mjs";
+import { asked, askedFor, callOf, turns } from "./upstream.mjs";
 
 /** How each family of models runs a command: by a function, or by a program for a tool of its own. */
 const RUN = {
@@ -25,8 +25,8 @@ for (const transport of TRANSPORTS) {
         const codex = new Codex(t, demo, { transport, model });
         const run = assertWell(await codex.exec("Say hello"));
         assert.deepEqual(run.warnings, []);
-        assert.equal((await turns(demo, transport)).length, 1);
-        assert.deepEqual(await asked(demo), { turns: 1, others: 0 });
+        assert.equal((await turns(demo)).length, 1);
+        assert.deepEqual(await asked(demo), askedFor(1, transport));
       });
 
       test(`a command that ${model} asks for runs, and its output reaches the account that asked`, async (t) => {
@@ -36,10 +36,10 @@ for (const transport of TRANSPORTS) {
         const run = assertWell(await codex.exec("-s", "danger-full-access", "Say hello"));
         assert.equal(codex.read("made.txt"), "made of 42\n");
         assert.deepEqual(run.commands.map((one) => [one.aggregated_output, one.exit_code]), [["made of 42\n", 0]]);
-        const upstream = await turns(demo, transport);
+        const upstream = await turns(demo);
         assert.equal(upstream.length, 2);
         assert.equal(new Set(upstream.map((one) => one.account)).size, 1);
-        assert.deepEqual(await asked(demo), { turns: 2, others: 0 });
+        assert.deepEqual(await asked(demo), askedFor(2, transport));
       });
     }
 
@@ -56,7 +56,7 @@ for (const transport of TRANSPORTS) {
       const first = assertWell(await codex.exec("Say hello"));
       const second = assertWell(await codex.resume("And again"));
       assert.equal(second.thread, first.thread);
-      const upstream = await turns(demo, transport);
+      const upstream = await turns(demo);
       assert.equal(upstream.length, 2);
       assert.equal(new Set(upstream.map((one) => one.account)).size, 1);
       assert.ok(second.usage.cached_input_tokens > first.usage.input_tokens / 2, second.log);
@@ -68,7 +68,8 @@ for (const transport of TRANSPORTS) {
       const image = noise(160);
       const file = codex.file("noise.png", image);
       assertWell(await codex.exec("Say hello", "-i", file));
-      const [turn] = await turns(demo, transport);
+      const [turn] = await turns(demo);
+      assert.equal(turn.refused, null);
       assert.ok(turn.body_bytes > (image.length * 4) / 3, `${turn.body_bytes} bytes for an image of ${image.length}`);
     });
 

@@ -7,17 +7,28 @@ export function callOf(tool, input) {
   return { kind: "answer", with: { call_of: { tool, input } } };
 }
 
-/** The turns that reached the simulator, oldest first; warm-ups of a websocket are none. */
-export async function turns(demo, transport) {
+/** What reached the simulator of turns, oldest first, whether it served them or not; also what only warms a websocket up. */
+export async function tries(demo) {
   const requests = await demo.asked(ROUTE);
-  return requests.filter((one) => one.method === (transport === "http" ? "POST" : "WS") && !one.warm_up);
+  return requests.filter((one) => one.method !== "GET");
 }
 
-/** Requests that the gateway counted: turns of Codex CLI, and what else it asked for. The demo's own first question is none. */
+/** The same without the warm-ups. */
+export async function turns(demo) {
+  return (await tries(demo)).filter((one) => !one.warm_up);
+}
+
+/** Requests that the gateway counted: turns and warm-ups, and what else was asked for. A handshake that it accepts is none. */
 export async function asked(demo) {
   const samples = Object.entries(await demo.metrics()).filter(([name]) => name.startsWith("codex_pooler_requests_total{"));
-  const own = samples.filter(([name]) => !name.includes('route="GET /v1/models",status="401"'));
-  const sum = (list) => list.reduce((total, [, value]) => total + value, 0);
-  const ofTurns = own.filter(([name]) => name.includes(`${ROUTE}"`));
-  return { turns: sum(ofTurns), others: sum(own) - sum(ofTurns) };
+  // The first one is the demo's own, which asks whether it is up.
+  const isOurs = (name) => !name.includes('route="GET /v1/models",status="401"') && !name.includes('status="101"');
+  const sum = (fits) => samples.filter(([name]) => isOurs(name) && fits(name)).reduce((total, [, count]) => total + count, 0);
+  const turns = sum((name) => name.includes(`${ROUTE}"`));
+  return { turns, others: sum(() => true) - turns };
+}
+
+/** What `asked` gives for so many turns of one run: a websocket is warmed up before the first. */
+export function askedFor(turns, transport) {
+  return { turns: transport === "websocket" ? turns + 1 : turns, others: 0 };
 }
