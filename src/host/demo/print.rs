@@ -57,6 +57,7 @@ impl Access {
         for address in &self.also {
             writeln!(out, "             http://{address}/v1")?;
         }
+        writeln!(out, "  Codex CLI  {}", self.backend())?;
         if let Some(metrics) = self.metrics() {
             writeln!(out, "  metrics    {metrics}")?;
         }

@@ -304,6 +304,8 @@ async fn a_warm_up_has_no_output_and_the_next_turn_goes_on_from_it() {
     assert_eq!(names(&forked).last(), Some(&"response.completed"), "earlier responses of the socket stay known");
     let seen = simulator.sockets().pop().unwrap();
     assert_eq!((seen.warm_ups, seen.turns, seen.messages, seen.refused), (2, 3, 5, 0));
+    let warm_ups: Vec<bool> = simulator.requests().iter().skip(1).map(|request| request.warm_up).collect();
+    assert_eq!(warm_ups, [true, false, false, true, false]);
 }
 
 #[tokio::test]

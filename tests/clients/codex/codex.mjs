@@ -32,7 +32,7 @@ function replaced(text, from, to) {
 /** A home of Codex CLI and a folder to work in, both gone at the end of test `t`. */
 export class Codex {
   /**
-   * `transport` is one of TRANSPORTS. `retries` keeps what the front page says about retries; without it the client does as it does
+   * `transport` is one of TRANSPORTS. With `retries` the client retries as the front page has it, else as often as it does
    * of itself, which is more. With `catalog` it asks the gateway for the models.
    */
   constructor(t, demo, { transport = "http", model, key = demo.key, retries = false, catalog = false } = {}) {
@@ -42,10 +42,11 @@ export class Codex {
     for (const name of ["home", "codex", "work"]) mkdirSync(join(this.directory, name));
     const readme = readmeConfig();
     let config = replaced(readme.config, README_URL, demo.env.BACKEND_URL);
-    if (transport === "http") config = replaced(config, "supports_websockets = true", "supports_websockets = false");
+    config = replaced(config, /^(supports_websockets =) \w+/m, `$1 ${transport === "websocket"}`);
     if (model) config = replaced(config, /^model = ".*"$/m, `model = "${model}"`);
     if (!retries) config = replaced(config, /^\w+_max_retries = .*\n/gm, "");
-    if (catalog) config = replaced(config, /^# (?=model_catalog_url = )/m, "").replace(README_URL, demo.env.BACKEND_URL);
+    if (catalog)
+      config = replaced(config, /^# (?=model_catalog_url = )/m, "").replace(README_URL, demo.env.BACKEND_URL);
     writeFileSync(join(this.directory, "codex/config.toml"), config + QUIET);
     this.env = {
       PATH: process.env.PATH,
@@ -72,7 +73,7 @@ export class Codex {
 
   /** Runs `codex exec`; what it says is read from its events. */
   async exec(...args) {
-    return said(await this.#run(["exec", "--json", "--skip-git-repo-check", ...args]));
+    return said(await this.run("exec", "--json", "--skip-git-repo-check", ...args));
   }
 
   /** Goes on with the last session. */
@@ -80,9 +81,16 @@ export class Codex {
     return this.exec("resume", "--last", ...args);
   }
 
-  #run(args) {
+  /** Runs `codex` with these arguments; gives the exit code and what it wrote. */
+  run(...args) {
     const stdio = ["ignore", "pipe", "pipe"];
-    const child = spawn(CODEX, args, { cwd: this.work, env: this.env, stdio, timeout: PATIENCE, killSignal: "SIGKILL" });
+    const child = spawn(CODEX, args, {
+      cwd: this.work,
+      env: this.env,
+      stdio,
+      timeout: PATIENCE,
+      killSignal: "SIGKILL",
+    });
     const [out, err] = [[], []];
     child.stdout.on("data", (chunk) => out.push(chunk));
     child.stderr.on("data", (chunk) => err.push(chunk));
@@ -95,7 +103,10 @@ export class Codex {
 
 /** A run by its events: `texts` of the model, `commands` that ran, `errors` that the user sees, `usage`. */
 function said({ code, out, err }) {
-  const events = out.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const events = out
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
   const items = events.filter((event) => event.type === "item.completed").map((event) => event.item);
   const of = (type) => items.filter((item) => item.type === type);
   const failures = events.filter((event) => event.type === "turn.failed").map((event) => event.error.message);

@@ -7,7 +7,7 @@ export function callOf(tool, input) {
   return { kind: "answer", with: { call_of: { tool, input } } };
 }
 
-/** What reached the simulator of turns, oldest first, whether it served them or not; also what only warms a websocket up. */
+/** The turns that reached the simulator, oldest first, refused ones and the warm-ups of websockets among them. */
 export async function tries(demo) {
   const requests = await demo.asked(ROUTE);
   return requests.filter((one) => one.method !== "GET");
@@ -18,12 +18,15 @@ export async function turns(demo) {
   return (await tries(demo)).filter((one) => !one.warm_up);
 }
 
-/** Requests that the gateway counted: turns and warm-ups, and what else was asked for. A handshake that it accepts is none. */
+/** What the gateway counted: turns with warm-ups, and all else that was asked for. An accepted handshake is neither. */
 export async function asked(demo) {
-  const samples = Object.entries(await demo.metrics()).filter(([name]) => name.startsWith("codex_pooler_requests_total{"));
+  const samples = Object.entries(await demo.metrics()).filter(([name]) =>
+    name.startsWith("codex_pooler_requests_total{"),
+  );
   // The first one is the demo's own, which asks whether it is up.
   const isOurs = (name) => !name.includes('route="GET /v1/models",status="401"') && !name.includes('status="101"');
-  const sum = (fits) => samples.filter(([name]) => isOurs(name) && fits(name)).reduce((total, [, count]) => total + count, 0);
+  const sum = (fits) =>
+    samples.filter(([name]) => isOurs(name) && fits(name)).reduce((total, [, count]) => total + count, 0);
   const turns = sum((name) => name.includes(`${ROUTE}"`));
   return { turns, others: sum(() => true) - turns };
 }

@@ -15,7 +15,12 @@ const IN_THE_TEXT = 12;
 const WEATHER = {
   type: "function",
   name: "get_weather",
-  parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false },
+  parameters: {
+    type: "object",
+    properties: { city: { type: "string" } },
+    required: ["city"],
+    additionalProperties: false,
+  },
   strict: true,
 };
 
@@ -69,7 +74,10 @@ suite("turns", { concurrency: 4 }, () => {
     for (const events of [first, second]) {
       assert.equal(events.at(-1).type, "response.completed");
       assert.equal(textOf(events), events.at(-1).response.output.at(-1).content[0].text);
-      assert.deepEqual(events.map((event) => event.sequence_number), [...events.keys()]);
+      assert.deepEqual(
+        events.map((event) => event.sequence_number),
+        [...events.keys()],
+      );
     }
     assert.equal(second.at(-1).response.previous_response_id, previous_response_id);
     const { handshakes, turns } = await arrived(own);
@@ -97,7 +105,8 @@ suite("turns", { concurrency: 4 }, () => {
   test("turns are answered in their order and under their names", async (t) => {
     const talk = new Talk(t, demo);
     const names = ["one", "two", "three"];
-    for (const stream_id of names) talk.socket.send({ type: "response.create", model: MODEL, input: "Say hello", stream_id });
+    for (const stream_id of names)
+      talk.socket.send({ type: "response.create", model: MODEL, input: "Say hello", stream_id });
     for (const name of names) {
       const events = await talk.answers();
       assert.deepEqual([...new Set(events.map((event) => event.stream_id))], [name]);
@@ -119,7 +128,11 @@ const REFUSED = {
   "an empty input": [{ input: [] }, "invalid_request", "input"],
   "what the backend cannot do": [{ background: true }, "unsupported_parameter", "background"],
   "an unknown model": [{ model: "gpt-2" }, "invalid_model", "model"],
-  "a response of elsewhere": [{ previous_response_id: "resp_1" }, "previous_response_not_found", "previous_response_id"],
+  "a response of elsewhere": [
+    { previous_response_id: "resp_1" },
+    "previous_response_not_found",
+    "previous_response_id",
+  ],
 };
 
 suite("refused", { concurrency: 4 }, () => {
