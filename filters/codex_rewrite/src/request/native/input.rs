@@ -28,7 +28,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Looks through the list. `continued`: the request names the response that it continues, so the upstream knows who issued what.
+    /// Looks through the list. `continued`: the request names the response that it continues, so reasoning may be known by its id.
     pub(super) fn of(list: Value<'_>, continued: bool) -> Self {
         let unreadable = |item: &Value<'_>| !continued && is(item, "reasoning") && content(item).is_none();
         let mut found = Self::default();
@@ -43,14 +43,14 @@ impl Input {
         let edited = found.edited.clone().and_then(|text| Json::parse(text).ok());
         let list = edited.as_ref().map_or(list, Json::root);
         for item in list.items() {
-            found.note(item, list, continued);
+            found.note(item, list);
         }
         found
     }
 
-    fn note(&mut self, item: Value<'_>, list: Value<'_>, continued: bool) {
+    fn note(&mut self, item: Value<'_>, list: Value<'_>) {
         match kind(&item).as_str() {
-            "reasoning" if continued => {}
+            // Also when a response is continued: that can be one of another account than the items, such as a warm-up.
             "reasoning" => {
                 if let Some(digest) = content(&item) {
                     self.replayed.push(Replayed { digest, place: item.place_in(&list) });
