@@ -12,7 +12,7 @@ const CODEX = join(import.meta.dirname, "node_modules/.bin/codex");
 /** Of one run, in milliseconds. */
 const PATIENCE = 60_000;
 const README_URL = "http://127.0.0.1:4000/backend-api/codex";
-export const TRANSPORTS = ["http"];
+export const TRANSPORTS = ["http", "websocket"];
 /** What it reads of its maker's servers on its own: plugins, apps, figures about its use. */
 const QUIET = "\n[features]\nplugins = false\napps = false\n\n[analytics]\nenabled = false\n";
 
