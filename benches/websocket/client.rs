@@ -15,10 +15,29 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// No turn takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What every turn asks for.
-const CREATE: Utf8Bytes = Utf8Bytes::from_static(
-    r#"{"type":"response.create","model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Count to fifty"}]}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"store":false,"stream":true,"include":[],"prompt_cache_key":"bench"}"#,
-);
+
+/// How the events of an answer come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pace {
+    /// All at once.
+    Burst,
+    /// Each by itself.
+    Single,
+}
+
+impl Pace {
+    /// What a turn asks for.
+    const fn create(self) -> Utf8Bytes {
+        match self {
+            Self::Burst => Utf8Bytes::from_static(
+                r#"{"type":"response.create","model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Count to fifty"}]}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"store":false,"stream":true,"include":[],"prompt_cache_key":"bench"}"#,
+            ),
+            Self::Single => Utf8Bytes::from_static(
+                r#"{"type":"response.create","model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Count one by one"}]}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"store":false,"stream":true,"include":[],"prompt_cache_key":"bench"}"#,
+            ),
+        }
+    }
+}
 
 /// Where clients go.
 #[derive(Debug, Clone)]
@@ -68,9 +87,9 @@ impl Door {
 
 impl Client {
     /// One turn: how many messages its answer had. Anything but a whole answer of the model is an error.
-    pub(super) async fn turn(&mut self) -> io::Result<usize> {
+    pub(super) async fn turn(&mut self, pace: Pace) -> io::Result<usize> {
         let turn = async {
-            self.0.send(Message::Text(CREATE)).await.map_err(io::Error::other)?;
+            self.0.send(Message::Text(pace.create())).await.map_err(io::Error::other)?;
             let mut count = 0;
             while let Some(message) = self.0.next().await {
                 let Message::Text(text) = message.map_err(io::Error::other)? else { continue };

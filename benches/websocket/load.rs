@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::child::Child;
-use super::client::Door;
+use super::client::{Door, Pace};
 use super::measured::Measured;
 
 /// Sockets that are always busy.
@@ -22,11 +22,11 @@ struct Counted {
 }
 
 /// One round; operations are the messages that came.
-pub(super) async fn run(child: &Child, door: &Door, time: Duration) -> io::Result<Measured> {
+pub(super) async fn run(child: &Child, door: &Door, pace: Pace, time: Duration) -> io::Result<Measured> {
     let begin = Instant::now() + WARM_UP;
     let mut tasks = JoinSet::new();
     for _ in 0..SOCKETS {
-        tasks.spawn(socket(door.clone(), begin, begin + time));
+        tasks.spawn(socket(door.clone(), pace, begin, begin + time));
     }
     tokio::time::sleep_until(begin.into()).await;
     let (before, since) = (child.cpu()?, Instant::now());
@@ -41,7 +41,7 @@ pub(super) async fn run(child: &Child, door: &Door, time: Duration) -> io::Resul
     Ok(Measured::of(all.times, all.messages, took, Some(after.saturating_sub(before))))
 }
 
-async fn socket(door: Door, from: Instant, to: Instant) -> io::Result<Counted> {
+async fn socket(door: Door, pace: Pace, from: Instant, to: Instant) -> io::Result<Counted> {
     let mut client = door.open().await?;
     let mut counted = Counted::default();
     loop {
@@ -49,7 +49,7 @@ async fn socket(door: Door, from: Instant, to: Instant) -> io::Result<Counted> {
         if since >= to {
             return Ok(counted);
         }
-        let messages = client.turn().await?;
+        let messages = client.turn(pace).await?;
         let now = Instant::now();
         if now >= from && now < to {
             counted.times.push(now - since);

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::child::Child;
-use super::client::{Client, Door};
+use super::client::{Client, Door, Pace};
 use super::memory::Memory;
 
 const PAIRS: u16 = 500;
@@ -17,7 +17,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub(super) async fn memory_of_pair(child: &Child, door: &Door) -> io::Result<f64> {
     let mut first = door.open().await?;
     for _ in 0..WARM_UP {
-        first.turn().await?;
+        first.turn(Pace::Burst).await?;
     }
     tokio::time::sleep(SETTLE).await;
     let memory = Memory::of(child.id());
@@ -25,7 +25,7 @@ pub(super) async fn memory_of_pair(child: &Child, door: &Door) -> io::Result<f64
     let mut pairs: Vec<Client> = Vec::with_capacity(PAIRS.into());
     for _ in 0..PAIRS {
         let mut client = door.open().await?;
-        client.turn().await?;
+        client.turn(Pace::Burst).await?;
         pairs.push(client);
     }
     tokio::time::sleep(SETTLE).await;

@@ -1,4 +1,5 @@
-//! An upstream that costs as little as possible: it answers every `response.create` with the same 50 events, in one burst.
+//! An upstream that costs as little as possible: it answers every `response.create` with the same 50 events, in one burst, or one by one where
+//! it reads that.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -34,8 +35,14 @@ async fn serve(stream: TcpStream, events: Arc<[Utf8Bytes]>) -> Result<(), Error>
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message? else { continue };
         if memmem::find(text.as_bytes(), b"\"response.create\"").is_some() {
+            let burst = memmem::find(text.as_bytes(), b"one by one").is_none();
             for event in events.iter() {
                 socket.feed(Message::Text(event.clone())).await?;
+                if !burst {
+                    socket.flush().await?;
+                    // All the other sockets have theirs before the next one.
+                    tokio::task::yield_now().await;
+                }
             }
             socket.flush().await?;
         }
