@@ -47,7 +47,7 @@ conf: deps-build ## Checks every file in conf/ as a start does
 .PHONY: bench
 bench: deps-build ## Measures, each figure beside its baseline [ARGS='--rounds 3 --seconds 1']
 	$(CARGO) bench --quiet --locked --bench end_to_end -- $(ARGS)
-	$(CARGO) bench --quiet --locked --bench upload -- --rows $(ARGS)
+	for bench in websocket upload; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows $(ARGS); done
 	for bench in rewrite frames chain; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows; done
 
 .PHONY: bench-build

@@ -110,6 +110,18 @@ pub(crate) fn blocks(events: usize) -> Vec<String> {
     all.into_iter().enumerate().map(|(n, event)| block(&with(event, "sequence_number", json!(n)))).collect()
 }
 
+/// The same events as messages on a websocket, where the backend writes their type first.
+pub(crate) fn messages(events: usize) -> Vec<String> {
+    let message = |block: String| {
+        let data = block.lines().find_map(|line| line.strip_prefix("data: "))?;
+        let mut event: serde_json::Map<String, Value> = serde_json::from_str(data).ok()?;
+        let kind = event.remove("type")?;
+        let rest = Value::Object(event).to_string();
+        Some(format!("{{\"type\":{kind},{}", rest.trim_start_matches('{')))
+    };
+    blocks(events).into_iter().filter_map(message).collect()
+}
+
 fn block(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
 }

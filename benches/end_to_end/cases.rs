@@ -27,23 +27,25 @@ const CHAT: &str = "/v1/chat/completions";
 // The upstream answers with 50 events where it reads `fifty`, else with 9.
 const RESPONSE_NINE: &str = r#"{"model":"gpt-5.5","input":"Say hello","stream":false}"#;
 const RESPONSE_FIFTY: &str = r#"{"model":"gpt-5.5","input":"Count to fifty","stream":true}"#;
+const NATIVE_FIFTY: &str = r#"{"model":"gpt-5.5","instructions":"","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Count to fifty"}]}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false,"store":false,"stream":true,"include":[],"prompt_cache_key":"bench"}"#;
 const CHAT_NINE: &str = r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"Say hello"}],"stream":false}"#;
 const CHAT_FIFTY: &str = r#"{"model":"gpt-5.5","messages":[{"role":"user","content":"Count to fifty"}],"stream":true,"stream_options":{"include_usage":true}}"#;
 
 /// All cases.
-pub(super) fn cases() -> [Case; 4] {
+pub(super) fn cases() -> [Case; 5] {
     [
-        servers("collect, 9 events", RESPONSE_NINE),
-        servers("stream, 50 events", RESPONSE_FIFTY),
+        servers("collect, 9 events", RESPONSES, RESPONSE_NINE),
+        servers("stream, 50 events", RESPONSES, RESPONSE_FIFTY),
+        servers("native stream, 50 events", BACKEND, NATIVE_FIFTY),
         chat("chat collect, 9 events", RESPONSE_NINE, CHAT_NINE),
         chat("chat stream, 50 events", RESPONSE_FIFTY, CHAT_FIFTY),
     ]
 }
 
-/// The same request to every server.
-fn servers(name: &'static str, body: &'static str) -> Case {
+/// The same request to every server; `path`: where gateways take it.
+fn servers(name: &'static str, path: &'static str, body: &'static str) -> Case {
     let subject = |(server, path)| Subject { name: server, server, path, body };
-    let all = [(DIRECT, BACKEND), (NGINX, BACKEND), (BARE, BACKEND), (GATEWAY, RESPONSES), (QUIET, RESPONSES)];
+    let all = [(DIRECT, BACKEND), (NGINX, BACKEND), (BARE, BACKEND), (GATEWAY, path), (QUIET, path)];
     Case { name, baseline: BARE, subjects: all.map(subject).into() }
 }
 

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::cases::Subject;
+use super::measured::Measured;
 use super::servers::Server;
 use super::{CONNECTIONS, upstream};
 
@@ -17,33 +18,6 @@ use super::{CONNECTIONS, upstream};
 const WARM_UP: Duration = Duration::from_millis(500);
 /// No answer takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One round, or the middle of many.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Measured {
-    pub(crate) per_second: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
-    /// Of the gateway's process, for one request.
-    pub(crate) cpu: Option<Duration>,
-}
-
-impl Measured {
-    /// The middle of each figure.
-    pub(crate) fn median(rounds: &mut [Self]) -> Self {
-        fn middle<T: Copy + PartialOrd>(rounds: &[Measured], figure: impl Fn(&Measured) -> T) -> T {
-            let mut figures: Vec<T> = rounds.iter().map(figure).collect();
-            figures.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-            figures[figures.len() / 2]
-        }
-        Self {
-            per_second: middle(rounds, |round| round.per_second),
-            p50: middle(rounds, |round| round.p50),
-            p99: middle(rounds, |round| round.p99),
-            cpu: middle(rounds, |round| round.cpu),
-        }
-    }
-}
 
 /// One round.
 pub(crate) async fn run(subject: &Subject, server: &Server, time: Duration) -> io::Result<Measured> {
@@ -62,15 +36,8 @@ pub(crate) async fn run(subject: &Subject, server: &Server, time: Duration) -> i
     while let Some(ended) = tasks.join_next().await {
         times.append(&mut ended??);
     }
-    times.sort_unstable();
-    let count = u32::try_from(times.len()).unwrap_or(u32::MAX).max(1);
-    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
-    Ok(Measured {
-        per_second: f64::from(count) / took.as_secs_f64(),
-        p50: at(50),
-        p99: at(99),
-        cpu: before.zip(after).map(|(before, after)| after.saturating_sub(before) / count),
-    })
+    let count = times.len();
+    Ok(Measured::of(times, count, took, before.zip(after).map(|(before, after)| after.saturating_sub(before))))
 }
 
 fn render(subject: &Subject, server: &Server) -> Vec<u8> {

@@ -15,6 +15,8 @@ mod child;
 #[path = "../common/gateway.rs"]
 mod gateway;
 mod load;
+#[path = "../common/measured.rs"]
+mod measured;
 mod nginx;
 mod servers;
 #[path = "../common/table.rs"]
@@ -28,9 +30,8 @@ use std::time::Duration;
 
 use self::cases::{Case, Subject};
 use self::child::Child;
-use self::load::Measured;
+use self::measured::Measured;
 use self::servers::Server;
-use self::table::Row;
 
 /// Connections that are always busy.
 const CONNECTIONS: usize = 64;
@@ -65,29 +66,10 @@ fn main() -> io::Result<()> {
                 measured.push(runtime.block_on(load::run(subject, server, time))?);
             }
         }
-        let median = |(subject, _, mut rounds): (_, _, Vec<Measured>)| (subject, Measured::median(&mut rounds));
-        print(case, &subjects.into_iter().map(median).collect::<Vec<_>>())?;
+        let median = |(subject, _, rounds): &(&Subject, _, Vec<Measured>)| (subject.name, Measured::median(rounds));
+        measured::print("end_to_end", case.name, case.baseline, &subjects.iter().map(median).collect::<Vec<_>>())?;
     }
     drop(servers);
     drop(upstream);
-    Ok(())
-}
-
-fn print(case: &Case, medians: &[(&Subject, Measured)]) -> io::Result<()> {
-    let baseline = medians.iter().find(|(subject, _)| subject.name == case.baseline).map(|(_, measured)| *measured);
-    for (subject, measured) in medians {
-        let cpu_ratio = baseline.zip(measured.cpu).and_then(|(b, cpu)| Some(cpu.as_secs_f64() / b.cpu?.as_secs_f64()));
-        let mark = if subject.name == case.baseline { " (baseline)" } else { "" };
-        Row {
-            rate: Some(format!("{:.0}/s", measured.per_second)),
-            rate_ratio: baseline.map(|baseline| measured.per_second / baseline.per_second),
-            p50: Some(measured.p50),
-            p99: Some(measured.p99),
-            cpu: measured.cpu,
-            cpu_ratio,
-            ..Row::new("end_to_end", case.name, &format!("{}{mark}", subject.name))
-        }
-        .print()?;
-    }
     Ok(())
 }

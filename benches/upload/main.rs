@@ -11,6 +11,7 @@
 mod child;
 #[path = "../common/gateway.rs"]
 mod gateway;
+#[path = "../common/memory.rs"]
 mod memory;
 mod send;
 #[path = "../common/table.rs"]

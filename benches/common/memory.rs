@@ -1,29 +1,31 @@
 //! The memory of a process that is in use, as the kernel counts it (proc_pid_status(5), proc_pid_clear_refs(5)).
 
+#![allow(dead_code, reason = "each bench uses its own part")]
+
 use std::io;
 
 /// Of one process.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     id: u32,
 }
 
 impl Memory {
-    pub(super) const fn of(id: u32) -> Self {
+    pub(crate) const fn of(id: u32) -> Self {
         Self { id }
     }
 
     /// Bytes now.
-    pub(super) fn now(&self) -> io::Result<usize> {
+    pub(crate) fn now(&self) -> io::Result<usize> {
         self.told("VmRSS:")
     }
 
     /// The most bytes since the peak was forgotten.
-    pub(super) fn peak(&self) -> io::Result<usize> {
+    pub(crate) fn peak(&self) -> io::Result<usize> {
         self.told("VmHWM:")
     }
 
     /// From here on the peak is what there is now.
-    pub(super) fn forget_peak(&self) -> io::Result<()> {
+    pub(crate) fn forget_peak(&self) -> io::Result<()> {
         std::fs::write(format!("/proc/{}/clear_refs", self.id), "5")
     }
 
