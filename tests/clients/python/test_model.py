@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from demo import MODEL
+from demo import MODEL, wait_until
 
 
 def test_a_model_is_the_one_of_the_list(client):
@@ -19,7 +19,8 @@ def test_a_model_that_does_not_exist_is_not_found(client):
 
 def test_usage_counts_what_was_asked(own_client):
     usage = own_client.responses.create(model=MODEL, input="Say hello").usage
-    counted = own_client.get("/usage", cast_to=dict)
-    assert counted["request_count"] == 1
+    asked = lambda: own_client.get("/usage", cast_to=dict)
+    # It counts a moment after its answer, when its settlement is stored.
+    counted = wait_until(lambda: (told := asked())["request_count"] == 1 and told, "the request is counted")
     assert counted["total_tokens"] == usage.total_tokens
     assert isinstance(counted["limits"], list)
