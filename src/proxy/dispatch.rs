@@ -1,23 +1,22 @@
 //! Walks the plan: one attempt per account, the next one only while nothing is committed to the client (docs/routing.md, Attempts).
 
 mod attempt;
+mod attempts;
 mod hold;
 mod stay;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::HeaderMap;
-use parking_lot::Mutex;
 use pooler_filter::codex::{Failure, NoCompaction, Verdict, sentence};
 use pooler_filter::sse::Limits as BlockLimits;
 use pooler_filter::{
-    AccountId, AccountView, AttemptReport, AttemptResult, Candidate, Code, Exchange, Expects, Intent, KeyId, Operation,
-    Plan, PoolId, PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn,
-    UpstreamRequest, Verbatim,
+    AccountId, AccountView, AttemptResult, Candidate, Code, Exchange, Expects, Intent, KeyId, Operation, Plan, PoolId,
+    PoolView as _, Principal, Reject, RejectKind, Route, Served, Standing, Timestamp, Turn, UpstreamRequest, Verbatim,
 };
 
 pub(crate) use self::attempt::{Answer, Lost, Source, Tried};
+pub(crate) use self::attempts::Attempts;
 pub(crate) use self::hold::{Hold, Step, failure_in};
 use super::Gateway;
 use super::upstream::{Frozen, Replay};
@@ -41,19 +40,6 @@ pub(crate) trait Ask: Send {
 
     /// One try at one account.
     fn ask(&mut self, account: &Account, call: Call) -> impl Future<Output = Result<Self::Answer, Lost>> + Send;
-}
-
-/// Every try so far. It outlives a walk that is given up because the client left.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts {
-    ended: Mutex<Vec<AttemptReport>>,
-    running: Mutex<Option<Running>>,
-}
-
-#[derive(Debug, Clone)]
-struct Running {
-    candidate: Candidate,
-    since: Instant,
 }
 
 /// What an attempt is authorised by.
@@ -389,33 +375,4 @@ pub(crate) fn learn(gateway: &Gateway, mark: Mark, failure: Option<&Failure>, ve
 fn no_backend(why: &'static str) -> Reject {
     let code = "no_eligible_backend";
     Reject::new(RejectKind::Unavailable, code, sentence(code, Default::default())).because(why)
-}
-
-impl Attempts {
-    fn begin(&self, candidate: &Candidate) -> u32 {
-        *self.running.lock() = Some(Running { candidate: candidate.clone(), since: Instant::now() });
-        u32::try_from(self.ended.lock().len()).unwrap_or(u32::MAX).saturating_add(1)
-    }
-
-    /// The attempt that runs has ended so.
-    pub(crate) fn end(&self, gateway: &Gateway, result: AttemptResult, failure: Option<&Failure>) {
-        let Some(running) = self.running.lock().take() else { return };
-        let mut ended = self.ended.lock();
-        let report = AttemptReport {
-            number: u32::try_from(ended.len()).unwrap_or(u32::MAX).saturating_add(1),
-            account: running.candidate.account,
-            label: running.candidate.label,
-            result,
-            upstream_status: failure.and_then(|f| f.status),
-            code: failure.and_then(|f| f.code.clone()),
-            latency: running.since.elapsed(),
-        };
-        gateway.metrics.attempted(&report);
-        ended.push(report);
-    }
-
-    /// All tries, in order.
-    pub(crate) fn reports(&self) -> Vec<AttemptReport> {
-        self.ended.lock().clone()
-    }
 }
