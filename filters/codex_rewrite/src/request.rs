@@ -52,7 +52,7 @@ use self::fields::{Field, Members};
 use self::input::Input;
 use self::patch::filled;
 use self::reasoning::Reasoning;
-use self::source::Source;
+use self::source::{Refused, Source};
 use self::splice::Splice;
 use self::tools::Tools;
 use crate::CodexRewrite;
@@ -115,13 +115,8 @@ impl<'a> Checked<'a> {
         if names_response {
             continuation.check(input.found.tool_output)?;
         }
-        refused.raise(Field::Tools)?;
-        let tools = Tools::of(get(Field::Tools), mem::take(&mut input.declared))?;
-        refused.raise(Field::ToolChoice)?;
-        if model.as_ref().is_ok_and(|model| model.lite) {
-            lite::check_tool_choice(get(Field::ToolChoice))?;
-        }
-        let tool_choice = tool_choice::of(get(Field::ToolChoice), &tools)?;
+        let lite = model.as_ref().is_ok_and(|model| model.lite);
+        let (tools, tool_choice) = check_tools(&members, &mut refused, &mut input, lite)?;
         refused.raise(Field::MaxOutputTokens)?;
         let max_output_tokens = options::max_output_tokens(get(Field::MaxOutputTokens))?;
         let takes_summary = model.as_ref().is_ok_and(|model| model.supports_reasoning_summary);
@@ -219,6 +214,24 @@ impl<'a> Checked<'a> {
         }
         edits
     }
+}
+
+/// The tools, those that the input declares among them, and which of them is to be called.
+fn check_tools(
+    members: &Members<'_>,
+    refused: &mut Refused,
+    input: &mut Input<'_>,
+    lite: bool,
+) -> Result<(Tools, Option<Bytes>), Reject> {
+    refused.raise(Field::Tools)?;
+    let tools = Tools::of(members.get(Field::Tools), mem::take(&mut input.declared))?;
+    refused.raise(Field::ToolChoice)?;
+    let choice = members.get(Field::ToolChoice);
+    if lite {
+        lite::check_tool_choice(choice)?;
+    }
+    let choice = tool_choice::of(choice, &tools)?;
+    Ok((tools, choice))
 }
 
 /// `previous_response_id`, by its type.
