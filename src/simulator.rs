@@ -29,8 +29,8 @@
 //! | `POST /accounts/{name}/models` | `{"without":["gpt-5.5"]}`: models that the account lacks from now on; `[]` gives all back |
 //! | `POST /accounts/{name}/quota` | `{"primary":100,"secondary":5}`: percent used from now on; 100 refuses requests with 429 |
 //!
-//! An order is `{"fault": FAULT, "account"?: name, "times"?: n, "path"?: "/prefix"}`: without an account for all of them,
-//! without `times` until cleared, without `path` for responses only (oauth faults always hit `/oauth/token`).
+//! An order is `{"fault": FAULT, "account"?: name, "after"?: n, "times"?: n, "path"?: "/prefix"}`: without an account for all of them,
+//! without `times` until cleared, after `after` others, without `path` for responses only (oauth faults always hit `/oauth/token`).
 //! FAULT is a [`Preset`] by name (`"usage_limit_reached"`), a [`Fault`] without members by its name in snake case
 //! (`"no_terminal"`, `"overloaded_in_stream"`), or an object with `kind`:
 //!
@@ -117,7 +117,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 pub use accounts::{Account, Tokens};
-pub use faults::{Fault, FaultBody, FaultId, FaultSpec, Preset, ScriptStep, SocketAct, SocketFault, TerminalKind, Who};
+pub use faults::{
+    Fault, FaultBody, FaultId, FaultSpec, Hold, Preset, ScriptStep, SocketAct, SocketFault, TerminalKind, Who,
+};
 pub use files::FileSeen;
 pub use record::{Ended, Recorded};
 use server::Surface;

@@ -1,6 +1,7 @@
 //! What can be made to go wrong, for whom and how often.
 
 mod board;
+mod hold;
 mod preset;
 mod socket;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use super::wishes::Manner;
 
 pub(super) use board::{Board, Route};
+pub use hold::Hold;
 pub use preset::Preset;
 pub(super) use preset::{Canned, usage_limit};
 pub use socket::{SocketAct, SocketFault};
@@ -44,6 +46,8 @@ pub struct FaultSpec {
     pub who: Who,
     /// What goes wrong.
     pub fault: Fault,
+    /// How many requests it lets pass before the first that it hits.
+    pub after: u32,
     /// How many requests it hits; `None` means all until it is cleared.
     pub times: Option<u32>,
     /// Prefix of the paths it hits. `None` means exactly `/backend-api/codex/responses`; the oauth faults always hit
@@ -54,13 +58,20 @@ pub struct FaultSpec {
 impl FaultSpec {
     /// `fault` for `who` on its own path until cleared.
     pub fn new(who: Who, fault: Fault) -> FaultSpec {
-        FaultSpec { who, fault, times: None, path: None }
+        FaultSpec { who, fault, after: 0, times: None, path: None }
     }
 
     /// Limits the fault to the next `n` requests it applies to.
     #[must_use]
     pub fn times(mut self, n: u32) -> FaultSpec {
         self.times = Some(n);
+        self
+    }
+
+    /// Lets the next `n` requests it would hit pass.
+    #[must_use]
+    pub fn after(mut self, n: u32) -> FaultSpec {
+        self.after = n;
         self
     }
 
@@ -148,6 +159,8 @@ pub enum Fault {
     },
     /// The head of the answer comes this late.
     SlowFirstByte(Duration),
+    /// The answer to a turn begins once the fault is cleared.
+    Hold(Hold),
     /// Head at once, then silence for this long, then the stream.
     SilentAfterHeaders(Duration),
     /// Silence inside the stream.
@@ -305,7 +318,8 @@ impl Fault {
             Fault::Handshake(_) => Class::Handshake,
             Fault::Socket(_) => Class::Socket,
             Fault::IgnorePing => Class::Ping,
-            Fault::SilentAfterHeaders(_)
+            Fault::Hold(_)
+            | Fault::SilentAfterHeaders(_)
             | Fault::Stall { .. }
             | Fault::Cut { .. }
             | Fault::Reset { .. }

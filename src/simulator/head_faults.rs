@@ -24,6 +24,8 @@ pub(super) async fn intercept(faults: &[Fault], plan: &str) -> Intercepted {
     for fault in faults {
         if let Fault::SlowFirstByte(delay) = fault {
             tokio::time::sleep(*delay).await;
+        } else if let Fault::Hold(hold) = fault {
+            hold.over().await;
         } else if let Fault::ExtraHeaders(headers) = fault {
             intercepted.extra.extend(headers.clone());
         } else if intercepted.replaced.is_none() {

@@ -106,6 +106,7 @@ impl Shape {
             | Fault::Script(_)
             | Fault::HangUp { .. }
             | Fault::SlowFirstByte(_)
+            | Fault::Hold(_)
             | Fault::ExtraHeaders(_)
             | Fault::EncryptedContentExpired
             | Fault::FileRetries(_)

@@ -15,6 +15,7 @@ pub(super) fn check(item: &Map<String, Value>, kind: &str, param: &str) -> Optio
     Some(match kind {
         "function_call" => item.texts(&["call_id", "name", "arguments"]),
         "custom_tool_call" => item.texts(&["call_id", "name", "input"]),
+        "agent_message" => item.texts(&["author", "recipient"]).and_then(|()| item.letter()),
         "function_call_output" | "custom_tool_call_output" => item.texts(&["call_id"]).and_then(|()| item.output()),
         "shell_call" => item.call_id().and_then(|()| item.commands()),
         "shell_call_output" => item.call_id().and_then(|()| item.shell_output()),
@@ -119,6 +120,25 @@ impl Item<'_> {
             Some(_) => Err(wrong_type(&self.at("output"), "a string or an array")),
             None => Err(missing(&self.at("output"))),
         }
+    }
+
+    /// What one agent writes to another: words, or what the backend alone can read.
+    fn letter(&self) -> Result<(), Refusal> {
+        for (index, part) in self.list("content")?.iter().enumerate() {
+            let at = self.at(&format!("content[{index}]"));
+            let name = match part["type"].as_str() {
+                Some("input_text") => "text",
+                Some("encrypted_content") => "encrypted_content",
+                other => {
+                    let allowed = ["input_text", "encrypted_content"];
+                    return Err(wrong_value(&format!("{at}.type"), other.unwrap_or("null"), &allowed));
+                }
+            };
+            if !part[name].is_string() {
+                return Err(wrong_type(&format!("{at}.{name}"), "a string"));
+            }
+        }
+        Ok(())
     }
 
     fn status(&self) -> Result<(), Refusal> {

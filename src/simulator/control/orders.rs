@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::faults::{Fault, FaultBody, FaultSpec, Preset, ScriptStep, TerminalKind, Who};
+use super::super::faults::{Fault, FaultBody, FaultSpec, Hold, Preset, ScriptStep, TerminalKind, Who};
 use super::super::state::State;
 use super::super::wishes::Manner;
 use super::sockets;
@@ -29,6 +29,8 @@ pub(super) enum Trouble {
 struct Order {
     account: Option<Value>,
     fault: Value,
+    #[serde(default)]
+    after: u32,
     times: Option<u32>,
     path: Option<String>,
 }
@@ -73,6 +75,7 @@ enum Kind {
     SlowFirstByte {
         delay_ms: u64,
     },
+    Hold,
     SilentAfterHeaders {
         for_ms: u64,
     },
@@ -199,7 +202,7 @@ fn spec(order: Value, state: &State) -> Result<FaultSpec, Trouble> {
             }
         }
     };
-    Ok(FaultSpec { who, fault: fault(order.fault)?, times: order.times, path: order.path })
+    Ok(FaultSpec { who, fault: fault(order.fault)?, after: order.after, times: order.times, path: order.path })
 }
 
 /// A fault is an object with a `kind`, or the bare name of a kind without members or of a preset.
@@ -244,6 +247,7 @@ impl From<Kind> for Fault {
             Kind::Script { steps } => Fault::Script(steps.into_iter().map(ScriptStep::from).collect()),
             Kind::HangUp { reset } => Fault::HangUp { reset },
             Kind::SlowFirstByte { delay_ms } => Fault::SlowFirstByte(ms(delay_ms)),
+            Kind::Hold => Fault::Hold(Hold::default()),
             Kind::SilentAfterHeaders { for_ms } => Fault::SilentAfterHeaders(ms(for_ms)),
             Kind::Stall { after_events, for_ms } => Fault::Stall { after_events, pause: ms(for_ms) },
             Kind::Cut { after_events } => Fault::Cut { after_events },

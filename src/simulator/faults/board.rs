@@ -39,6 +39,8 @@ pub(in crate::simulator) struct Board {
 struct Active {
     id: FaultId,
     spec: FaultSpec,
+    /// How many requests it lets pass first.
+    pass: AtomicU32,
     left: AtomicU32,
     hits: AtomicU64,
 }
@@ -47,16 +49,17 @@ impl Board {
     pub(in crate::simulator) fn add(&self, spec: FaultSpec) -> FaultId {
         let id = FaultId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let left = AtomicU32::new(spec.times.unwrap_or(u32::MAX));
-        self.active.write().push(Active { id, spec, left, hits: AtomicU64::new(0) });
+        let pass = AtomicU32::new(spec.after);
+        self.active.write().push(Active { id, spec, pass, left, hits: AtomicU64::new(0) });
         id
     }
 
     pub(in crate::simulator) fn clear(&self) {
-        self.active.write().clear();
+        self.active.write().drain(..).for_each(Active::end);
     }
 
     pub(in crate::simulator) fn remove(&self, id: FaultId) {
-        self.active.write().retain(|active| active.id != id);
+        self.active.write().extract_if(.., |active| active.id == id).for_each(Active::end);
     }
 
     /// How many requests a fault has hit; 0 once it is cleared.
@@ -107,12 +110,19 @@ impl Active {
         who && place
     }
 
+    /// Lets go of the requests that wait for it.
+    fn end(self) {
+        if let Fault::Hold(hold) = &self.spec.fault {
+            hold.end();
+        }
+    }
+
     fn spend(&self) -> bool {
-        if self.spec.times.is_some() {
-            let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-            if spent.is_err() {
-                return false;
-            }
+        let take = |count: &AtomicU32| {
+            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
+        };
+        if take(&self.pass) || (self.spec.times.is_some() && !take(&self.left)) {
+            return false;
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
         true

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
-use super::super::{Ended, Fault, FaultBody, FaultSpec, Preset, ScriptStep, Simulator, TerminalKind, Who};
+use super::super::{
+    Ended, Fault, FaultBody, FaultId, FaultSpec, Hold, Preset, ScriptStep, Simulator, TerminalKind, Who,
+};
 use super::client::{Answer, Close, begin, get, post, read, turn};
 use super::{PATIENCE, simulator};
 
@@ -189,6 +191,23 @@ async fn is_silent_where_it_is_told_to() {
             stream.read_buf(&mut early).await.unwrap();
         }
         assert_eq!(early.windows(8).filter(|at| at == b"\ndata: {").count(), events);
+    }
+}
+
+#[tokio::test]
+async fn holds_an_answer_until_the_fault_is_cleared() {
+    let simulator = simulator().await;
+    let clears: [&dyn Fn(FaultId); 2] = [&|_| simulator.clear_faults(), &|id| simulator.clear_fault(id)];
+    for clear in clears {
+        let id = simulator.inject(FaultSpec::new(Who::All, Fault::Hold(Hold::default())).after(1));
+        assert_eq!(post(&simulator, 0, &turn("hello")).await.status, 200);
+        let answer = async { post(&simulator, 0, &turn("hello")).await };
+        let let_go = async {
+            assert!(simulator.wait_in_flight(1, PATIENCE).await);
+            clear(id);
+        };
+        let (answer, ()) = tokio::join!(answer, let_go);
+        assert_eq!(answer.names().last().unwrap(), "response.completed");
     }
 }
 

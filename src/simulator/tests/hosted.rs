@@ -281,6 +281,9 @@ async fn takes_sounds_pictures_and_items_of_its_own_only_when_they_are_whole() {
         body
     };
     let item = |value: Value| with("input", json!([value, {"role": "user", "content": "x"}]));
+    let letter = |content: Value| {
+        item(json!({"type": "agent_message", "author": "/root", "recipient": "/root/one", "content": content}))
+    };
     let rows = [
         (part(json!({"type": "input_audio", "audio_url": "data:audio/wav;base64,AA=="})), 200),
         (part(json!({"type": "input_audio", "audio_url": "data:text/plain;base64,AA=="})), 400),
@@ -297,6 +300,15 @@ async fn takes_sounds_pictures_and_items_of_its_own_only_when_they_are_whole() {
         (item(json!({"type": "program_output"})), 400),
         (item(json!({"type": "shell_call", "call_id": "c", "action": {"commands": []}})), 400),
         (item(json!({"type": "shell_call", "call_id": "c".repeat(65), "action": {"commands": ["x"]}})), 400),
+        (
+            letter(
+                json!([{"type": "input_text", "text": "a"}, {"type": "encrypted_content", "encrypted_content": "b"}]),
+            ),
+            200,
+        ),
+        (letter(json!([{"type": "output_text", "text": "a"}])), 400),
+        (letter(json!([{"type": "encrypted_content"}])), 400),
+        (item(json!({"type": "agent_message", "author": "/root", "content": []})), 400),
         (item(json!({"type": "web_search_call", "status": "odd"})), 400),
         (item(json!({"type": "image_generation_call", "result": "x"})), 400),
         (item(json!({"type": "image_generation_call", "id": "ig_1", "result": null, "status": "failed"})), 200),

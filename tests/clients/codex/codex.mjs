@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -33,9 +33,13 @@ function replaced(text, from, to) {
 export class Codex {
   /**
    * `transport` is one of TRANSPORTS. With `retries` the client retries as the front page has it, else as often as it does
-   * of itself, which is more. With `catalog` it asks the gateway for the models.
+   * of itself, which is more. With `catalog` it asks the gateway for the models. `edit` has the last word on the configuration.
    */
-  constructor(t, demo, { transport = "http", model, key = demo.key, retries = false, catalog = false } = {}) {
+  constructor(
+    t,
+    demo,
+    { transport = "http", model, key = demo.key, retries = false, catalog = false, edit = (config) => config } = {},
+  ) {
     this.directory = mkdtempSync(join(tmpdir(), "codex-pooler-codex-"));
     t.after(() => rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 }));
     this.work = join(this.directory, "work");
@@ -47,7 +51,7 @@ export class Codex {
     if (!retries) config = replaced(config, /^\w+_max_retries = .*\n/gm, "");
     if (catalog)
       config = replaced(config, /^# (?=model_catalog_url = )/m, "").replace(README_URL, demo.env.BACKEND_URL);
-    writeFileSync(join(this.directory, "codex/config.toml"), config + QUIET);
+    writeFileSync(join(this.directory, "codex/config.toml"), edit(config) + QUIET);
     this.env = {
       PATH: process.env.PATH,
       HOME: join(this.directory, "home"),
@@ -81,9 +85,37 @@ export class Codex {
     return this.exec("resume", "--last", ...args);
   }
 
+  /** What it keeps of its sessions, a line for each thing that happened. */
+  sessions() {
+    const folder = join(this.directory, "codex/sessions");
+    const files = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".jsonl"));
+    return files.map((name) => readFileSync(join(folder, name), "utf8")).join("");
+  }
+
   /** Runs `codex` with these arguments; gives the exit code and what it wrote. */
   run(...args) {
-    const stdio = ["ignore", "pipe", "pipe"];
+    return this.#run(args, "");
+  }
+
+  /** `codex login` with a key, which it reads from its input and keeps in its home. */
+  async login(key) {
+    const { code, err } = await this.#run(["login", "--with-api-key"], key);
+    assert.equal(code, 0, err);
+  }
+
+  /** A login of its user with the maker of the model, in its home: unsigned tokens, which nobody would take. */
+  signIn() {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const auth = { chatgpt_account_id: "acc-of-the-user", chatgpt_plan_type: "pro", chatgpt_user_id: "user" };
+    const claims = { exp: Math.floor(Date.now() / 1000) + 864_000, email: "user@example.com", sub: "user" };
+    const token = `${part({ alg: "none" })}.${part({ ...claims, "https://api.openai.com/auth": auth })}.x`;
+    const tokens = { id_token: token, access_token: token, refresh_token: "x", account_id: auth.chatgpt_account_id };
+    const login = { auth_mode: "chatgpt", OPENAI_API_KEY: null, tokens, last_refresh: new Date().toISOString() };
+    writeFileSync(join(this.directory, "codex/auth.json"), JSON.stringify(login));
+  }
+
+  #run(args, input) {
+    const stdio = [input ? "pipe" : "ignore", "pipe", "pipe"];
     const child = spawn(CODEX, args, {
       cwd: this.work,
       env: this.env,
@@ -91,6 +123,7 @@ export class Codex {
       timeout: PATIENCE,
       killSignal: "SIGKILL",
     });
+    child.stdin?.end(input);
     const [out, err] = [[], []];
     child.stdout.on("data", (chunk) => out.push(chunk));
     child.stderr.on("data", (chunk) => err.push(chunk));
