@@ -1,0 +1,5 @@
+//! See `codex_pooler::fuzz::websocket`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| codex_pooler::fuzz::websocket(input));
