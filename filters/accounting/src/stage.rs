@@ -1,7 +1,7 @@
 //! Reads what a request took off the frame that ends its answer. Every frame passes untouched, and only a terminal one is parsed.
 
 use pooler_filter::codex::EventKind;
-use pooler_filter::json::{Json, Kind, Value};
+use pooler_filter::json::{Kind, Value};
 use pooler_filter::{Exchange, Frame, FrameKind, Out, Reject, Stage, TokenUsage, Usage};
 
 use crate::usage;
@@ -10,6 +10,10 @@ use crate::usage;
 pub(crate) struct ReadUsage;
 
 impl Stage for ReadUsage {
+    fn wants(&self, frame: &Frame) -> bool {
+        may_end(frame)
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
         // The first terminal counts: what comes after the end of an answer is no part of it.
         if may_end(&frame)
@@ -25,8 +29,8 @@ impl Stage for ReadUsage {
 
 /// Whether the frame has to be looked into: it says that it is terminal, or it does not say what it is.
 fn may_end(frame: &Frame) -> bool {
-    match (frame.kind(), frame.name()) {
-        (FrameKind::Sse, Some(name)) => EventKind::of(name).is_terminal(),
+    match (frame.kind(), frame.label()) {
+        (FrameKind::Sse, Some(label)) => label.is_terminal(),
         (FrameKind::Sse, None) => !frame.data().is_empty(),
         (FrameKind::Json, _) => true,
         (FrameKind::Opaque, _) => false,
@@ -35,11 +39,10 @@ fn may_end(frame: &Frame) -> bool {
 
 /// What the frame tells, if it ends an answer and carries its response object.
 fn read(frame: &Frame) -> Option<Usage> {
-    let json = Json::parse(frame.data().clone()).ok()?;
-    let root = json.root();
+    let root = frame.json_data()?.root();
     let inner = root.get("response").filter(|inner| inner.kind() == Kind::Object);
     let response = match frame.kind() {
-        FrameKind::Sse if frame.name().is_none() && !is_terminal(root) => return None,
+        FrameKind::Sse if frame.label().is_none() && !is_terminal(root) => return None,
         FrameKind::Sse => inner?,
         FrameKind::Json => inner.unwrap_or(root),
         FrameKind::Opaque => return None,

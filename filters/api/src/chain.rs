@@ -217,7 +217,8 @@ impl Stages {
 
 /// What a stage gives before it fails still goes on; a failure further on comes first.
 fn pass(stages: &mut [Running], frame: Frame, out: &mut Vec<Frame>, cx: &mut Exchange) -> Result<(), Reject> {
-    let Some((first, later)) = stages.split_first_mut() else {
+    let wanted = stages.iter().position(|running| running.stage.wants(&frame)).unwrap_or(stages.len());
+    let Some((first, later)) = stages.get_mut(wanted..).and_then(<[Running]>::split_first_mut) else {
         out.push(frame);
         return Ok(());
     };

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::{Affinity, Catalog, Clock, Contract, Files, Filter, Keyring, Ledger, PoolView, Port, Ports};
+use crate::{Affinity, Catalog, Clock, Contract, Files, Filter, Keyring, Ledger, Logins, PoolView, Port, Ports};
 
 /// Makes a filter out of its configuration. Built-in filters and those of third parties are registered alike.
 pub trait FilterFactory: Send + Sync + 'static {
@@ -97,6 +97,10 @@ impl<'a> FilterContext<'a> {
     port! {
         /// Verifies keys.
         keyring, Keyring, Keyring, keyring
+    }
+    port! {
+        /// Answers the holders of an account's own login.
+        logins, Logins, Logins, logins
     }
     port! {
         /// Shows the accounts of a pool.

@@ -78,6 +78,13 @@ pub trait Filter: Send + Sync + 'static {
 
 /// The part of a filter that sees the frames of one response. It owns its state and never blocks.
 pub trait Stage: Send {
+    /// Whether the stage has to see the frame; one that it need not see passes it by. Asked for every frame, before [`Self::frame`], so it
+    /// should look at no more than [`Frame::label`].
+    fn wants(&self, frame: &Frame) -> bool {
+        let _ = frame;
+        true
+    }
+
     /// One frame comes; what goes on is pushed to `out`.
     fn frame(&mut self, frame: Frame, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject>;
 

@@ -1,9 +1,12 @@
 //! A frame: one event, message or body, neutral to its carrier, with its source bytes.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::codex::EventKind;
+use crate::json::Json;
 use crate::sse::Block;
 
 /// How a frame stood, or will stand, on the wire.
@@ -24,37 +27,47 @@ pub struct Frame {
     raw: Option<Bytes>,
     name: Option<Bytes>,
     data: Bytes,
+    /// What the name says, read once for all who ask.
+    label: Option<EventKind>,
+    /// The payload as JSON, once somebody asked for it.
+    json: OnceLock<Box<Json>>,
 }
 
 impl Frame {
+    fn new(kind: FrameKind, name: Option<Bytes>, data: Bytes) -> Self {
+        let label = name.as_deref().and_then(text).map(EventKind::of);
+        Self { kind, raw: None, name, data, label, json: OnceLock::new() }
+    }
+
     /// An event as it came from the wire; a block without data (a comment) has empty data.
     #[must_use]
     pub fn from_block(block: Block) -> Self {
-        Self { kind: FrameKind::Sse, name: block.event, data: block.data.unwrap_or_default(), raw: Some(block.raw) }
+        let frame = Self::new(FrameKind::Sse, block.event, block.data.unwrap_or_default());
+        Self { raw: Some(block.raw), ..frame }
     }
 
     /// An event of our own: `event: <name>`, `data: <one line of JSON>`.
     #[must_use]
     pub fn event(name: impl Into<Bytes>, data: impl Into<Bytes>) -> Self {
-        Self { kind: FrameKind::Sse, raw: None, name: Some(name.into()), data: data.into() }
+        Self::new(FrameKind::Sse, Some(name.into()), data.into())
     }
 
     /// An event of our own without a name: `data: <one line>`.
     #[must_use]
     pub fn unnamed(data: impl Into<Bytes>) -> Self {
-        Self { kind: FrameKind::Sse, raw: None, name: None, data: data.into() }
+        Self::new(FrameKind::Sse, None, data.into())
     }
 
     /// A whole JSON body.
     #[must_use]
     pub fn json(body: impl Into<Bytes>) -> Self {
-        Self { kind: FrameKind::Json, raw: None, name: None, data: body.into() }
+        Self::new(FrameKind::Json, None, body.into())
     }
 
     /// Bytes that pass as they are.
     #[must_use]
     pub fn opaque(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: FrameKind::Opaque, raw: None, name: None, data: bytes.into() }
+        Self::new(FrameKind::Opaque, None, bytes.into())
     }
 
     /// What the frame is.
@@ -66,7 +79,29 @@ impl Frame {
     /// The name of the event; none when it has none, or a blank one, or one that is not UTF-8.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref().and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty())
+        self.name.as_deref().and_then(text)
+    }
+
+    /// Whether the event has this name.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name.as_bytes())
+    }
+
+    /// What the name of the event says that it is; none where there is no [`Self::name`]. Costs nothing: most frames are judged by this.
+    #[must_use]
+    pub const fn label(&self) -> Option<EventKind> {
+        self.label
+    }
+
+    /// The payload as JSON; none for what is none. Parsed once, however many stages ask.
+    #[must_use]
+    pub fn json_data(&self) -> Option<&Json> {
+        if let Some(json) = self.json.get() {
+            return Some(json);
+        }
+        let json = Json::parse(self.data.clone()).ok()?;
+        Some(self.json.get_or_init(|| Box::new(json)))
     }
 
     /// The payload: the data of an event, or the body.
@@ -79,6 +114,7 @@ impl Frame {
     pub fn set_data(&mut self, data: impl Into<Bytes>) {
         self.data = data.into();
         self.raw = None;
+        self.json = OnceLock::new();
     }
 
     /// Whether the frame is still what came from the wire.
@@ -129,6 +165,11 @@ impl Frame {
     }
 }
 
+/// A name that says something.
+fn text(name: &[u8]) -> Option<&str> {
+    std::str::from_utf8(name).ok().filter(|name| !name.trim().is_empty())
+}
+
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Frame({:?}, {} bytes)", self.kind, self.data.len())
@@ -166,6 +207,18 @@ mod tests {
     fn an_event_without_a_name_has_no_label() {
         let frame = Frame::unnamed("[DONE]");
         assert_eq!((frame.to_bytes(), frame.name()), ("data: [DONE]\n\n".into(), None));
+    }
+
+    #[test]
+    fn a_frame_knows_its_label_and_is_parsed_once() {
+        let mut frame = Frame::from_block(block("event: response.completed\ndata: {\"a\":1}\n\n"));
+        assert_eq!(frame.label(), Some(EventKind::Completed));
+        let first = std::ptr::from_ref(frame.json_data().unwrap());
+        assert_eq!(first, std::ptr::from_ref(frame.json_data().unwrap()));
+        frame.set_data("{\"a\":2}");
+        assert!(frame.json_data().unwrap().root().get("a").is_some_and(|a| a.as_u64() == Some(2)));
+        assert!(Frame::unnamed("{").json_data().is_none());
+        assert_eq!(Frame::event(" ", "{}").label(), None);
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub enum JsonError {
     /// The text is longer than [`MAX_TEXT`].
     #[error("longer than {MAX_TEXT} bytes")]
     TooLarge,
+    /// The index would be larger than the caller allows: many small values.
+    #[error("too many values for its length")]
+    IndexTooLarge,
 }
 
 /// What a value is.
@@ -97,7 +100,15 @@ impl Json {
     /// # Errors
     /// [`JsonError::NotJson`], [`JsonError::TooDeep`] and [`JsonError::TooLarge`].
     pub fn parse(text: Bytes) -> Result<Self, JsonError> {
-        let tape = index::index(&text)?;
+        Self::parse_within(text, usize::MAX)
+    }
+
+    /// The same with an index of at most so many bytes, and a few more for the last value.
+    ///
+    /// # Errors
+    /// Also [`JsonError::IndexTooLarge`].
+    pub fn parse_within(text: Bytes, most_index: usize) -> Result<Self, JsonError> {
+        let tape = index::index(&text, most_index)?;
         Ok(Self { text, base: 0, tape, root: 0 })
     }
 
@@ -113,8 +124,8 @@ impl Json {
         &self.text
     }
 
-    /// What the index occupies besides the text, in bytes. A text of nothing but brackets has an index five times its
-    /// size, a text of long strings next to none.
+    /// What the index occupies besides the text, in bytes. A text of nothing but brackets has an index eight times its
+    /// size, which is the most there is; a text of long strings has next to none.
     #[must_use]
     pub fn index_size(&self) -> usize {
         self.tape.size()

@@ -214,6 +214,7 @@
 //! | Port | Does |
 //! |---|---|
 //! | [`Keyring`] | says which key a text is, in constant time |
+//! | [`Logins`] | answers the holder of an account's own login |
 //! | [`PoolView`] | shows the accounts of a pool as they stand now |
 //! | [`Catalog`] | knows the models of a pool |
 //! | [`Ledger`] | takes reservations and settlements |
@@ -239,6 +240,8 @@ mod factory;
 mod filter;
 pub mod form;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod head;
 mod ids;
 pub mod json;
@@ -264,8 +267,8 @@ pub use head::{Carrier, Connection, Delivery, Expects, RequestHead, ResponseHead
 pub use ids::{AccountId, InvalidId, KeyId, PoolId, RequestId};
 pub use ports::{
     AccountView, Affinity, AffinityKey, Catalog, Durable, FileFacts, FileStanding, Files, FilesError, KeyFacts,
-    KeyStatus, Keyring, Ledger, LedgerError, ModelFacts, PoolFacts, PoolView, Port, Ports, RequestFacts,
-    SettlementFacts, Standing, TokenUsage, Transport,
+    KeyStatus, Keyring, Ledger, LedgerError, Logins, ModelFacts, NoUsage, PoolFacts, PoolView, Port, Ports, QuotaClass,
+    RequestFacts, SettlementFacts, Standing, TokenUsage, Transport,
 };
 pub use registry::{ChainEntry, ChainError, Registry};
 pub use reject::{Code, Extra, Reject, RejectKind, Source, Verbatim};

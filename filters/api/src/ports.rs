@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::HeaderValue;
 
-use crate::{AccountId, Clock, KeyId, Outcome, PoolId, RequestId, Secret, Timestamp};
+use crate::{AccountId, Clock, KeyId, LocalReply, Outcome, PoolId, RequestId, Secret, Timestamp};
 
 /// Names a port in a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ use crate::{AccountId, Clock, KeyId, Outcome, PoolId, RequestId, Secret, Timesta
 pub enum Port {
     /// [`Keyring`].
     Keyring,
+    /// [`Logins`].
+    Logins,
     /// [`PoolView`].
     PoolView,
     /// [`Catalog`].
@@ -33,6 +35,8 @@ pub enum Port {
 pub struct Ports {
     /// Verifies keys.
     pub keyring: Arc<dyn Keyring>,
+    /// Answers the holders of an account's own login.
+    pub logins: Arc<dyn Logins>,
     /// Shows the accounts of a pool.
     pub pool: Arc<dyn PoolView>,
     /// Knows the models.
@@ -107,6 +111,30 @@ pub trait Keyring: Send + Sync {
     fn verify(&self, presented: &Secret) -> Option<Arc<KeyFacts>>;
 }
 
+/// Why the holder of a login is told nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoUsage {
+    /// The text is the access token of no account.
+    #[error("authorization is not the login of an account of this gateway")]
+    UnknownLogin,
+    /// It is, but not that of the account that was named, or the account is out of service.
+    #[error("chatgpt-account-id is not the account of this login, or the account is out of service")]
+    OtherAccount,
+    /// Nothing is known of its usage yet.
+    #[error("nothing is known of the usage of this account yet")]
+    NothingKnown,
+}
+
+/// Answers whoever holds the login of an account itself instead of a key (docs/native.md, Usage).
+pub trait Logins: Send + Sync {
+    /// The usage of the account with this id of the upstream's, for the holder of its access token. Compares with every account, in constant
+    /// time.
+    ///
+    /// # Errors
+    /// [`NoUsage`].
+    fn usage(&self, account: &str, token: &Secret) -> Result<LocalReply, NoUsage>;
+}
+
 /// Whether an account can take a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -120,6 +148,36 @@ pub enum Standing {
     Exhausted(Option<Timestamp>),
 }
 
+/// How much is known of the quota of an account that can take a request: the better known come first (docs/routing.md, Quota classes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum QuotaClass {
+    /// There is quota left in all windows, as it told a moment ago.
+    Precise,
+    /// Its weekly window is full, and credits are left.
+    CreditBacked,
+    /// It has told nothing, or nothing that is still to be believed.
+    #[default]
+    Unknown,
+    /// It told of its weekly window only.
+    WeeklyOnly,
+    /// It told of no window that has an end.
+    Unmetered,
+}
+
+impl QuotaClass {
+    /// The word for operators.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Precise => "precise",
+            Self::CreditBacked => "credit_backed",
+            Self::Unknown => "unknown",
+            Self::WeeklyOnly => "weekly_only",
+            Self::Unmetered => "no_windows",
+        }
+    }
+}
+
 /// An account as the order of candidates sees it.
 #[derive(Debug, Clone)]
 pub struct AccountView {
@@ -129,6 +187,8 @@ pub struct AccountView {
     pub label: Arc<str>,
     /// Whether it can take a request.
     pub standing: Standing,
+    /// What is known of its quota.
+    pub quota: QuotaClass,
     /// Failed lately for this key and model.
     pub demoted: bool,
 }

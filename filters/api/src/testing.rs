@@ -1,5 +1,7 @@
 //! What filter tests need: an exchange in a few words, ports in memory, a clock that is set by hand.
 
+mod corpus;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +20,12 @@ use crate::json::JsonObject;
 use crate::{
     AccountId, AccountView, Affinity, AffinityKey, Body, BuildError, Catalog, Chain, Clock, Connection, Durable,
     Exchange, Expects, FileFacts, Files, FilesError, FilterContext, FilterFactory, KeyFacts, KeyId, KeyStatus, Keyring,
-    Ledger, LedgerError, ModelFacts, Operation, PoolFacts, PoolId, PoolView, Ports, RawConfig, RequestFacts,
-    RequestHead, RequestId, Route, Secret, SettlementFacts, Slot, Standing, Surface, Timestamp, Unobserved,
-    UpstreamRequest,
+    Ledger, LedgerError, LocalReply, Logins, ModelFacts, NoUsage, Operation, PoolFacts, PoolId, PoolView, Ports,
+    QuotaClass, RawConfig, RequestFacts, RequestHead, RequestId, Route, Secret, SettlementFacts, Slot, Standing,
+    Surface, Timestamp, Unobserved, UpstreamRequest,
 };
+
+pub use self::corpus::{pieces, replay};
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ impl Durable for Done {
 pub struct FakePorts {
     /// Keys by their whole text.
     pub keys: Mutex<HashMap<String, Arc<KeyFacts>>>,
+    /// Logins by their token: the account, and its usage as far as it is known.
+    pub logins: Mutex<HashMap<String, (String, Option<String>)>>,
     /// The accounts of every pool.
     pub accounts: Mutex<Vec<AccountView>>,
     /// Models by the name that clients use.
@@ -104,6 +110,7 @@ impl FakePorts {
         };
         Arc::new(Self {
             keys: Mutex::default(),
+            logins: Mutex::default(),
             accounts: Mutex::default(),
             models: Mutex::new(HashMap::from([("gpt-5.5".into(), Arc::new(model))])),
             reserved: Mutex::default(),
@@ -122,6 +129,7 @@ impl FakePorts {
         let port = Arc::new(port);
         Ports {
             keyring: port.clone(),
+            logins: port.clone(),
             pool: port.clone(),
             catalog: port.clone(),
             ledger: port.clone(),
@@ -134,7 +142,8 @@ impl FakePorts {
     /// Adds a ready account and gives its id.
     pub fn add_account(&self, label: &str) -> AccountId {
         let account = AccountId::generate();
-        let view = AccountView { account, label: label.into(), standing: Standing::Ready, demoted: false };
+        let (standing, quota) = (Standing::Ready, QuotaClass::default());
+        let view = AccountView { account, label: label.into(), standing, quota, demoted: false };
         self.accounts.lock().push(view);
         account
     }
@@ -156,6 +165,15 @@ impl fmt::Debug for Lent {
 impl Keyring for Lent {
     fn verify(&self, presented: &Secret) -> Option<Arc<KeyFacts>> {
         self.0.keys.lock().get(presented.expose()).cloned()
+    }
+}
+
+impl Logins for Lent {
+    fn usage(&self, account: &str, token: &Secret) -> Result<LocalReply, NoUsage> {
+        let logins = self.0.logins.lock();
+        let (owner, usage) = logins.get(token.expose()).ok_or(NoUsage::UnknownLogin)?;
+        let usage = usage.clone().ok_or(NoUsage::NothingKnown);
+        if owner == account { usage.map(LocalReply::json) } else { Err(NoUsage::OtherAccount) }
     }
 }
 

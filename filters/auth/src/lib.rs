@@ -2,6 +2,9 @@
 //!
 //! Everything it refuses is refused before a byte of the body is read (docs/v1.md, Authentication). Whether a text is a key at all is
 //! the keyring's business alone, so that a wrong form, an unknown id and a wrong secret cost the same and read the same.
+//!
+//! The usage routes of Codex CLI also take the login of an account (docs/native.md, Usage). Such a request is answered here: it has no
+//! principal, so no later filter and no other route ever meets it.
 
 mod bearer;
 mod refusal;
@@ -11,11 +14,14 @@ use std::sync::Arc;
 
 use pooler_filter::{
     BuildError, Clock, Contract, Exchange, Filter, FilterContext, FilterFactory, Flow, KeyFacts, KeyStatus, Keyring,
-    Port, Principal, Reject, Route, Slot, Surface, async_trait,
+    LocalReply, Logins, Operation, Port, Principal, Reject, Route, Secret, Slot, Surface, async_trait,
 };
 use serde::Deserialize;
 
 use crate::refusal::Refusal;
+
+/// Names the account whose login the request brings.
+const ACCOUNT_ID: &str = "chatgpt-account-id";
 
 /// Configuration of the filter: it has no keys.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -25,6 +31,7 @@ pub struct Config {}
 /// The filter.
 pub struct Auth {
     keyring: Arc<dyn Keyring>,
+    logins: Arc<dyn Logins>,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,12 +45,12 @@ impl FilterFactory for Auth {
     const NAME: &'static str = "auth";
     const CONTRACT: Contract = Contract::new()
         .on_headers(&[Route::NAME], &[Principal::NAME])
-        .ports(&[Port::Keyring, Port::Clock])
+        .ports(&[Port::Keyring, Port::Logins, Port::Clock])
         .takes_credential();
     type Config = Config;
 
     fn build(_: Config, cx: &FilterContext<'_>) -> Result<Arc<dyn Filter>, BuildError> {
-        Ok(Arc::new(Self { keyring: cx.keyring()?, clock: cx.clock()? }))
+        Ok(Arc::new(Self { keyring: cx.keyring()?, logins: cx.logins()?, clock: cx.clock()? }))
     }
 }
 
@@ -54,7 +61,10 @@ impl Filter for Auth {
         if route.surface == Surface::Other {
             return Ok(Flow::Continue);
         }
-        let key = self.authenticate(cx)?;
+        let token = token(cx)?;
+        let Some(key) = self.keyring.verify(&token) else {
+            return Ok(Flow::Reply(self.by_login(route, cx, &token)?));
+        };
         self.admit(&key, route.is_native())?;
         cx.put(Principal(key))?;
         Ok(Flow::Continue)
@@ -62,11 +72,15 @@ impl Filter for Auth {
 }
 
 impl Auth {
-    /// The key that the client presents, whatever its status.
-    fn authenticate(&self, cx: &mut Exchange) -> Result<Arc<KeyFacts>, Refusal> {
-        let credential = cx.take_credential().ok_or(Refusal::Missing)?;
-        let token = bearer::token(&credential).ok_or(Refusal::Missing)?;
-        self.keyring.verify(&token).ok_or(Refusal::Invalid)
+    /// The answer for a token that is no key: only the native usage routes have one, and only for an account that the client names.
+    fn by_login(&self, route: Route, cx: &Exchange, token: &Secret) -> Result<LocalReply, Refusal> {
+        let account = cx.head().header(ACCOUNT_ID).map(str::trim).filter(|account| !account.is_empty());
+        match account {
+            Some(account) if route.operation == Operation::Usage && route.is_native() => {
+                Ok(self.logins.usage(account, token)?)
+            }
+            Some(_) | None => Err(Refusal::Invalid),
+        }
     }
 
     /// Whether that key opens its pool now. The key's own faults are told first: they stay when the pool comes back.
@@ -82,6 +96,12 @@ impl Auth {
         }
         if key.pool.active { Ok(()) } else { Err(Refusal::PoolDisabled) }
     }
+}
+
+/// What the client presents as its bearer token.
+fn token(cx: &mut Exchange) -> Result<Secret, Refusal> {
+    let credential = cx.take_credential().ok_or(Refusal::Missing)?;
+    bearer::token(&credential).ok_or(Refusal::Missing)
 }
 
 #[cfg(test)]

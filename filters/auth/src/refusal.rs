@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
-use pooler_filter::{Reject, RejectKind};
+use pooler_filter::{NoUsage, Reject, RejectKind};
 
 /// What is wrong with the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,9 @@ pub(crate) enum Refusal {
     Expired,
     #[error("pool is not active")]
     PoolDisabled,
+    /// The login of an account in place of a key.
+    #[error(transparent)]
+    Login(#[from] NoUsage),
 }
 
 impl Refusal {
@@ -34,16 +37,33 @@ impl Refusal {
             Self::Paused => "api_key_paused",
             Self::Expired => "api_key_expired",
             Self::PoolDisabled => "pool_disabled",
+            Self::Login(NoUsage::UnknownLogin) => "invalid_authorization",
+            Self::Login(NoUsage::OtherAccount) => "invalid_chatgpt_account",
+            Self::Login(NoUsage::NothingKnown) => "no_upstream_usage",
+        }
+    }
+
+    const fn kind(self) -> RejectKind {
+        match self {
+            Self::PoolDisabled => RejectKind::Forbidden,
+            Self::Login(NoUsage::OtherAccount | NoUsage::NothingKnown) => RejectKind::NotFound,
+            Self::Missing
+            | Self::Invalid
+            | Self::Disabled
+            | Self::Revoked
+            | Self::Paused
+            | Self::Expired
+            | Self::Login(NoUsage::UnknownLogin) => RejectKind::Unauthorized,
         }
     }
 }
 
 impl From<Refusal> for Reject {
     fn from(refusal: Refusal) -> Self {
-        if refusal == Refusal::PoolDisabled {
-            return Self::new(RejectKind::Forbidden, refusal.code(), refusal.to_string());
+        let reject = Self::new(refusal.kind(), refusal.code(), refusal.to_string());
+        if refusal.kind() != RejectKind::Unauthorized {
+            return reject;
         }
-        Self::new(RejectKind::Unauthorized, refusal.code(), refusal.to_string())
-            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        reject.header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 }

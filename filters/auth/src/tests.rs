@@ -163,3 +163,63 @@ async fn the_credential_is_gone_once_it_was_looked_at() {
 fn it_has_no_configuration() {
     assert!(chain_of::<Auth>("optional = true", &FakePorts::new().ports()).is_err());
 }
+
+const USAGE: Route =
+    Route { name: "GET /wham/usage", operation: Operation::Usage, surface: Surface::Native, images: false };
+
+/// What comes of a request with these headers, while two logins are known, of one of which nothing was heard.
+async fn by_login(route: Route, credential: &str, account: Option<&str>) -> (Result<Flow, Reject>, Exchange) {
+    let ports = FakePorts::new();
+    ports.keys.lock().insert(KEY.into(), Arc::new(key_facts()));
+    ports.logins.lock().insert("jwt.a.a".into(), ("acc-a".into(), Some("{}".into())));
+    ports.logins.lock().insert("jwt.b.b".into(), ("acc-b".into(), None));
+    let builder = ExchangeBuilder::responses().route(route).credential(credential);
+    let mut cx = account.map_or_else(|| builder.clone(), |id| builder.clone().header("chatgpt-account-id", id)).build();
+    let flow = chain_of::<Auth>("", &ports.ports()).unwrap().request_headers(&mut cx, &mut Reached::default()).await;
+    (flow, cx)
+}
+
+#[tokio::test]
+async fn a_login_of_an_account_gets_its_usage_and_is_no_principal() {
+    for account in ["acc-a", " acc-a "] {
+        let (flow, cx) = by_login(USAGE, "Bearer jwt.a.a", Some(account)).await;
+        assert!(matches!(flow, Ok(Flow::Reply(reply)) if reply.body == "{}"), "answered here, and by nobody behind");
+        assert!(cx.get::<Principal>().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_key_stays_a_key_whatever_account_is_named() {
+    let (flow, cx) = by_login(USAGE, BEARER, Some("acc-a")).await;
+    assert!(matches!(flow, Ok(Flow::Continue)));
+    assert!(cx.get::<Principal>().is_some());
+}
+
+#[tokio::test]
+async fn a_login_that_is_unknown_or_of_another_account_or_never_heard_of_says_so() {
+    for (token, account, expected) in [
+        ("Bearer jwt.c.c", "acc-a", (401, "invalid_authorization")),
+        ("Bearer jwt.a.a", "acc-b", (404, "invalid_chatgpt_account")),
+        ("Bearer jwt.a.a", "acc-c", (404, "invalid_chatgpt_account")),
+        ("Bearer jwt.b.b", "acc-b", (404, "no_upstream_usage")),
+        ("Basic jwt.a.a", "acc-a", (401, "api_key_missing")),
+    ] {
+        let reject = by_login(USAGE, token, Some(account)).await.0.unwrap_err();
+        assert_eq!((reject.status().as_u16(), reject.code_str()), expected, "{token} {account}");
+        assert_eq!(reject.headers.get(WWW_AUTHENTICATE).is_some(), expected.0 == 401, "{token} {account}");
+        assert_eq!((reject.error_type(), &reject.param), ("invalid_request_error", &None));
+        assert!(!format!("{reject} {reject:?}").contains("jwt"), "a refusal never repeats the credential");
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_good_for_nothing_else() {
+    let v1_usage = Route { surface: Surface::V1, ..USAGE };
+    for (route, account) in
+        [(V1, Some("acc-a")), (NATIVE, Some("acc-a")), (v1_usage, Some("acc-a")), (USAGE, None), (USAGE, Some(" "))]
+    {
+        let (flow, cx) = by_login(route, "Bearer jwt.a.a", account).await;
+        assert_401(&flow.unwrap_err(), "invalid_api_key", "api key is not valid");
+        assert!(cx.get::<Principal>().is_none(), "{route:?}");
+    }
+}

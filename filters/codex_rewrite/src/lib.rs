@@ -5,6 +5,8 @@
 //! (docs/v1.md, Streams). The two share one private fact, `echo::Echo`.
 
 mod echo;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod request;
 mod response;
 

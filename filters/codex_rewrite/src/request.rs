@@ -8,6 +8,8 @@ mod edits;
 mod estimate;
 mod fields;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod identity;
 mod images;
 mod input;

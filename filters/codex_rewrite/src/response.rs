@@ -12,6 +12,8 @@ mod edits;
 mod event;
 mod failed;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod images;
 mod items;
 mod native;
@@ -20,6 +22,8 @@ mod normalise;
 mod sequence;
 mod stream;
 mod synthesise;
+#[cfg(any(test, fuzzing))]
+mod testing;
 mod transcribe;
 
 use std::sync::Arc;

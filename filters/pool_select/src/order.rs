@@ -1,4 +1,4 @@
-//! The order of the candidates: a strategy, then steps that each move some of them (docs/routing.md, Ordering).
+//! The order of the candidates: quota classes, a strategy within each, then steps that each move some of them (docs/routing.md, Ordering).
 
 use pooler_filter::{AccountId, AccountView, Candidate, Plan, Reason};
 use sha2::{Digest, Sha256};
@@ -25,6 +25,8 @@ impl Order {
     /// Puts accounts that are all able to serve into order. Demotion comes last of all: no affinity lifts a demoted account.
     pub(crate) fn plan(self, ready: &[&AccountView]) -> Plan {
         let mut ranked = self.ranked(ready);
+        // The sort is stable: within a class the order stays.
+        ranked.sort_by_key(|r| r.view.quota);
         let lifted = [
             (self.prompt_cache, Reason::PromptCache),
             (self.session, Reason::Session),

@@ -25,7 +25,8 @@ impl Pin {
     /// Looks up what the request refers to. None: any account may serve it.
     ///
     /// # Errors
-    /// A file that is unknown, not ready, or on another account than the rest, a compaction among it.
+    /// A file that is unknown, not ready, or on another account than the rest, a compaction among it; a compaction of another account than
+    /// the response.
     pub(crate) async fn of(
         intent: &Intent,
         key: &KeyFacts,
@@ -52,8 +53,11 @@ impl Pin {
         // What cannot be left out has no place: a compaction. The last one stands for those before it.
         let compaction = intent.replayed.iter().rfind(|item| item.place.is_none());
         if let Some(account) = compaction.and_then(|item| affinity.get(&seed::issuer(key, &item.digest))) {
-            if pin.is_some_and(|pin| pin.bond == Bond::File && pin.account != account) {
-                return Err(file_conflict());
+            match pin.filter(|pin| pin.account != account).map(|pin| pin.bond) {
+                Some(Bond::File) => return Err(file_conflict()),
+                // Neither account can read what the other one has; without the response the one with the compaction can begin anew.
+                Some(Bond::Response) => return Err(Reject::lost_continuation("pinned_continuation_unavailable")),
+                None => {}
             }
             pin.get_or_insert(Self { account, bond: Bond::Response });
         }

@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use memchr::memmem;
 use pooler_filter::codex::EventKind;
-use pooler_filter::json::{Json, Value};
+use pooler_filter::json::Value;
 use pooler_filter::{AccountId, Affinity, AffinityKey, Exchange, Frame, FrameKind, KeyFacts, Out, Reject, Stage};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +15,8 @@ use crate::seed;
 
 /// Events that repeat headers of the answer.
 const METADATA: [&str; 2] = ["response.metadata", "codex.response.metadata"];
+/// The event that carries a whole item.
+const ITEM_DONE: &str = "response.output_item.done";
 
 /// Looks at most frames only by their label, and into those that have none.
 pub(crate) struct Remember {
@@ -56,7 +57,7 @@ impl Remember {
         if !name.is_some_and(|name| METADATA.contains(&name)) {
             return;
         }
-        let Ok(json) = Json::parse(Bytes::clone(frame.data())) else { return };
+        let Some(json) = frame.json_data() else { return };
         let headers = json.root().get("headers").into_iter().flat_map(|headers| headers.entries());
         let state = headers.filter(|(name, _)| name.as_str().eq_ignore_ascii_case(seed::TURN_STATE));
         for state in state.filter_map(|(_, state)| state.as_str()).filter(|state| !state.trim().is_empty()) {
@@ -68,7 +69,7 @@ impl Remember {
     fn read(&mut self, frame: &Frame, name: Option<&str>, kind: Option<EventKind>) {
         let Some(key) = self.issued.clone() else { return };
         let first = !self.named && matches!(kind, Some(EventKind::Lifecycle | EventKind::Completed));
-        let item = name == Some("response.output_item.done");
+        let item = name == Some(ITEM_DONE);
         let whole = frame.kind() == FrameKind::Json;
         // The last event repeats the items that had events of their own.
         let last = !self.items && kind == Some(EventKind::Completed);
@@ -76,7 +77,7 @@ impl Remember {
         if !(first || sealed || whole) {
             return;
         }
-        let Ok(json) = Json::parse(Bytes::clone(frame.data())) else { return };
+        let Some(json) = frame.json_data() else { return };
         let root = json.root();
         let response = if whole { Some(root) } else { root.get("response") };
         if let Some(id) = response.and_then(|response| response.get("id")?.as_str()) {
@@ -96,9 +97,21 @@ impl Remember {
 }
 
 impl Stage for Remember {
+    fn wants(&self, frame: &Frame) -> bool {
+        match (frame.kind(), frame.label()) {
+            (FrameKind::Sse, None) => !frame.data().is_empty(),
+            (FrameKind::Sse, Some(EventKind::Completed)) | (FrameKind::Json, _) => true,
+            (FrameKind::Sse, Some(EventKind::Lifecycle)) => !self.named,
+            (FrameKind::Sse, Some(EventKind::Control)) => self.native,
+            (FrameKind::Sse, Some(EventKind::Output)) => self.issued.is_some() && frame.is_named(ITEM_DONE),
+            (FrameKind::Sse, Some(EventKind::Incomplete | EventKind::Failed | EventKind::Error))
+            | (FrameKind::Opaque, _) => false,
+        }
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
         let name = name(&frame);
-        let kind = name.as_deref().map(EventKind::of);
+        let kind = frame.label().or_else(|| name.as_deref().map(EventKind::of));
         let whole = match frame.kind() {
             FrameKind::Sse => kind == Some(EventKind::Completed),
             FrameKind::Json => true,
@@ -120,8 +133,7 @@ impl Stage for Remember {
 fn name(frame: &Frame) -> Option<Cow<'_, str>> {
     match (frame.kind(), frame.name()) {
         (FrameKind::Sse, None) if !frame.data().is_empty() => {
-            let json = Json::parse(Bytes::clone(frame.data())).ok()?;
-            Some(Cow::Owned(json.root().get("type")?.as_str()?.into_owned()))
+            Some(Cow::Owned(frame.json_data()?.root().get("type")?.as_str()?.into_owned()))
         }
         (_, name) => name.map(Cow::Borrowed),
     }

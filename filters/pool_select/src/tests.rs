@@ -419,3 +419,60 @@ async fn a_session_is_remembered_before_the_client_gets_the_last_event() {
     }
     assert_eq!(out.len(), 3, "every frame goes on");
 }
+
+// === Quota classes ===
+
+/// Five accounts, each of another class, the last one first.
+fn of_all_classes() -> Arc<FakePorts> {
+    use pooler_filter::QuotaClass::{CreditBacked, Precise, Unknown, Unmetered, WeeklyOnly};
+    let ports = with_accounts(5);
+    for (n, class) in [(1, Unmetered), (2, WeeklyOnly), (3, Unknown), (4, CreditBacked), (5, Precise)] {
+        set(&ports, n, |a| a.quota = class);
+    }
+    ports
+}
+
+fn numbers(plan: &[(AccountId, Reason)]) -> Vec<u8> {
+    plan.iter().map(|(id, _)| id.as_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn accounts_are_asked_by_what_is_known_of_their_quota_whatever_the_seed() {
+    let ports = of_all_classes();
+    for seed in ["s-1", "s-2", "s-3", "s-4", "s-5"] {
+        let wide = || Ask::new().pool(|p| p.ring_size = 5);
+        assert_eq!(numbers(&wide().header("session-id", seed).plan(&ports).await), [5, 4, 3, 2, 1], "{seed}");
+        let local = wide().prompt_cache(seed).plan(&ports).await;
+        assert_eq!(numbers(&local), [5, 4, 3, 2, 1], "{seed}");
+        assert!(local.iter().all(|(_, reason)| *reason == Reason::PromptCache));
+    }
+    assert_eq!(numbers(&Ask::new().plan(&ports).await), [5, 4, 3], "the ring is cut afterwards");
+}
+
+#[tokio::test]
+async fn within_a_class_the_strategy_decides() {
+    let ports = with_accounts(4);
+    for n in [2, 3] {
+        set(&ports, n, |a| a.quota = pooler_filter::QuotaClass::Precise);
+    }
+    let order = expected("s-1", 4);
+    let (known, unknown): (Vec<_>, Vec<_>) = order.iter().partition(|id| [account(2), account(3)].contains(id));
+    let plan = Ask::new().header("session-id", "s-1").pool(|p| p.ring_size = 4).plan(&ports).await;
+    assert_eq!(plan, all([known, unknown].concat(), Reason::Rendezvous));
+}
+
+#[tokio::test]
+async fn affinity_lifts_over_a_better_class_but_neither_an_exhausted_nor_a_demoted_account() {
+    let ports = of_all_classes();
+    ports.bindings.lock().insert(affinity_key("session", "s-1"), account(1));
+    let plan = || async { numbers(&Ask::new().header("session-id", "s-1").plan(&ports).await) };
+    assert_eq!(plan().await, [1, 5, 4]);
+    set(&ports, 1, |a| a.demoted = true);
+    assert_eq!(plan().await, [5, 4, 3]);
+    set(&ports, 1, |a| a.demoted = false);
+    set(&ports, 1, |a| a.standing = Standing::Exhausted(None));
+    assert_eq!(plan().await, [5, 4, 3]);
+    // A demotion moves an account behind the worse classes too.
+    set(&ports, 5, |a| a.demoted = true);
+    assert_eq!(numbers(&Ask::new().pool(|p| p.ring_size = 5).plan(&ports).await), [4, 3, 2, 5]);
+}

@@ -4,16 +4,18 @@ use super::scan;
 use super::tape::{self, Open, Tape};
 use super::{JsonError, Kind, MAX_DEPTH, MAX_TEXT};
 
-/// Checks the whole text and indexes it.
-pub(super) fn index(text: &[u8]) -> Result<Tape, JsonError> {
+/// Checks the whole text and indexes it, in about `most` bytes or not at all.
+pub(super) fn index(text: &[u8], most: usize) -> Result<Tape, JsonError> {
     if text.len() > MAX_TEXT {
         return Err(JsonError::TooLarge);
     }
     if let Err(error) = std::str::from_utf8(text) {
         return Err(JsonError::NotJson { offset: error.valid_up_to() });
     }
-    let words = Vec::with_capacity((text.len() / 32).clamp(8, 2048));
-    Indexer { text, at: 0, words, depth: 0, open: Open::default() }.run()
+    // An event has a word for about twelve bytes.
+    let words = Vec::with_capacity((text.len() / 10).clamp(8, 2048));
+    let most_words = most / size_of::<u64>();
+    Indexer { text, at: 0, words, most_words, depth: 0, open: Open::default() }.run()
 }
 
 /// What comes after a value or its beginning.
@@ -30,6 +32,7 @@ struct Indexer<'t> {
     text: &'t [u8],
     at: usize,
     words: Vec<u64>,
+    most_words: usize,
     /// How many containers are open, and the innermost of them.
     depth: usize,
     open: Open,
@@ -50,6 +53,9 @@ impl Indexer<'_> {
     }
 
     fn value(&mut self) -> Result<Next, JsonError> {
+        if self.words.len() > self.most_words {
+            return Err(JsonError::IndexTooLarge);
+        }
         match self.peek() {
             Some(b'"') => self.string()?,
             Some(b'{') => return self.begin(Kind::Object),

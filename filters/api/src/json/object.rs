@@ -60,6 +60,20 @@ impl JsonObject {
         Self::from_json(Json::parse(text)?)
     }
 
+    /// The same with an index of at most so many bytes, see [`Json::parse_within`].
+    ///
+    /// # Errors
+    /// Every [`JsonError`].
+    pub fn parse_within(text: Bytes, most_index: usize) -> Result<Self, JsonError> {
+        Self::from_json(Json::parse_within(text, most_index)?)
+    }
+
+    /// What the index of the original text occupies, in bytes.
+    #[must_use]
+    pub fn index_size(&self) -> usize {
+        self.json.index_size()
+    }
+
     /// The same for a document that is indexed already.
     ///
     /// # Errors

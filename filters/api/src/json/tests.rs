@@ -291,3 +291,18 @@ fn writes_strings_with_the_escapes_that_have_to_be() {
     assert_eq!(written("a/é😀\u{7f}"), "x\"a/é😀\u{7f}\"");
     assert_eq!(written("\"\\\n\r\t\u{8}\u{c}\0\u{1f}"), r#"x"\"\\\n\r\t\b\f\u0000\u001f""#);
 }
+
+#[test]
+fn an_index_is_bounded_by_what_it_may_take() {
+    let index_of = |text: String| Json::parse(text.into()).unwrap().index_size();
+    assert!(index_of(format!("\"{}\"", "x".repeat(100_000))) <= 16 * 1024);
+    assert!(index_of("[[],[]]".to_owned()) <= 64);
+    let brackets: Bytes = format!("[{}1]", "[],".repeat(1000)).into();
+    let refused = Json::parse_within(brackets.clone(), 8000).unwrap_err();
+    assert_eq!(
+        (refused.clone(), refused.to_string().as_str()),
+        (JsonError::IndexTooLarge, "too many values for its length")
+    );
+    assert_eq!(JsonObject::parse_within(brackets.clone(), 8000).unwrap_err(), JsonError::IndexTooLarge);
+    assert!(Json::parse_within(brackets, 17_000).is_ok());
+}

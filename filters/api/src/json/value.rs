@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::text::{checked, decode, says};
+use super::text::{checked, decode, inner, says};
 use super::{Json, JsonError, JsonObject, Kind};
 
 /// One value of a [`Json`] text.
@@ -61,7 +61,11 @@ impl<'a> Value<'a> {
     /// A number written without sign, fraction and exponent, when it fits.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
-        self.number()?.parse().ok()
+        let digits = (self.kind() == Kind::Number).then(|| self.source())?;
+        digits.iter().try_fold(0_u64, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+            number.checked_mul(10)?.checked_add(digit)
+        })
     }
 
     /// The nearest double to a number, when it is finite.
@@ -202,6 +206,16 @@ impl<'a> Key<'a> {
     #[must_use]
     pub fn as_str(&self) -> Cow<'a, str> {
         decode(self.literal, self.escaped)
+    }
+
+    /// The bytes of the name, borrowed when nothing in it is escaped: the cheapest way to tell names apart.
+    #[must_use]
+    pub fn name(&self) -> Cow<'a, [u8]> {
+        if self.escaped {
+            Cow::Owned(self.as_str().into_owned().into_bytes())
+        } else {
+            Cow::Borrowed(inner(self.literal))
+        }
     }
 
     /// The source text, quotes included.

@@ -22,6 +22,11 @@ pub(super) fn write_header(headers: &mut HeaderMap) {
     headers.insert(HEADER, HeaderValue::from_static("true"));
 }
 
+/// The same of a request that has the form already, whose client may have said so itself.
+pub(super) fn say(headers: &mut HeaderMap) {
+    headers.entry(HEADER).or_insert(HeaderValue::from_static("true"));
+}
+
 /// `client_metadata` without a marker of the client. None when there is none.
 pub(super) fn without_marker(metadata: Option<Value<'_>>) -> Option<Bytes> {
     let metadata = metadata?;
@@ -32,6 +37,11 @@ pub(super) fn without_marker(metadata: Option<Value<'_>>) -> Option<Bytes> {
         }
     }
     patch.finish().map(Splice::join)
+}
+
+/// Whether a turn says of itself that it has this form.
+pub(super) fn is_marked(metadata: Option<Value<'_>>) -> bool {
+    metadata.and_then(|metadata| metadata.get(MARKER)).is_some_and(|marker| marker.is_str("true"))
 }
 
 /// `client_metadata` with our marker: a turn has no headers.

@@ -21,7 +21,7 @@ use self::input::Input;
 use self::reasoning::Reasoning;
 use super::edits::Edits;
 use super::patch::filled;
-use super::{PATH, estimate, model, options, trigger};
+use super::{PATH, estimate, lite, model, options, trigger};
 use crate::CodexRewrite;
 use crate::echo::{Echo, Form};
 
@@ -63,7 +63,7 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
     let body = request.body.json_mut().ok_or_else(|| Reject::invalid("request body must be a JSON object"))?;
     let name = model_name(body)?;
     let list = array(body, "input")?.ok_or_else(|| Reject::invalid("input must be an array").at("input"))?;
-    array(body, "tools")?;
+    let has_tools = array(body, "tools")?.is_some();
     let turn = cx.get::<Turn>().copied();
     let stream = turn.is_some() || body.get("stream").and_then(|stream| stream.as_bool()).unwrap_or(false);
     let compacts = stream && list.items().last().is_some_and(|item| input::is(&item, TRIGGER));
@@ -92,7 +92,7 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
         let streamed = turn.is_some() || trigger::streams(body.get("client_metadata"));
         edits = trigger::bridge(edits, streamed);
         if turn.is_some() {
-            socket::keep(&mut edits, intent.previous_response_id.is_some());
+            socket::keep(&mut edits, body, intent.previous_response_id.is_some());
             intent.turn_state = None;
         }
         intent.one_account = true;
@@ -101,14 +101,16 @@ fn responses(filter: &CodexRewrite, request: &mut UpstreamRequest, cx: &mut Exch
     }
     edits.apply(body);
     if compacts {
-        let of_turn = turn.map_or(&[][..], |_| &socket::KEPT);
+        let of_turn = turn.map_or(&[][..], |_| &socket::SENT);
         compact::project(body, &[&["store", "stream"], of_turn].concat());
     }
     request.method = Method::POST;
     request.path = PATH.into();
     request.headers = headers::of(cx.head(), &filter.identity);
-    if turn.is_some() {
-        socket::head(&mut request.headers, intent.turn_state.is_some());
+    match turn {
+        Some(_) => socket::head(&mut request.headers, intent.turn_state.is_some()),
+        None if facts.lite && !has_tools => lite::say(&mut request.headers),
+        None => {}
     }
     headers::json_body(&mut request.headers, &intent, &facts.upstream_id);
     if request.expects == Expects::Json {

@@ -25,6 +25,8 @@ use super::tools::Home;
 
 /// How much of a name an error repeats, in characters.
 const NAME_SHOWN: usize = 128;
+/// The most that all schemas of a request may get on top, in bytes: some 200,000 nodes.
+const MOST_ADDED: usize = 8 << 20;
 
 /// Where a function stands. Reads as the path to it.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,8 @@ impl fmt::Display for Spot {
 #[derive(Debug, Default)]
 pub(super) struct Functions {
     refused: Option<Reject>,
+    /// Bytes that schemas have got on top.
+    added: usize,
 }
 
 impl Functions {
@@ -71,6 +75,16 @@ impl Functions {
                 None
             }
         }
+    }
+
+    /// A schema has become so much longer: to each small node of it a type is written.
+    pub(super) fn grew(&mut self, bytes: usize) -> Result<(), Reject> {
+        self.added = self.added.saturating_add(bytes);
+        if self.added <= MOST_ADDED {
+            return Ok(());
+        }
+        let message = "the schemas of the tools are too large";
+        Err(Reject::new(RejectKind::TooLarge, "request_too_large", message).at("tools"))
     }
 
     /// The first refusal, if there was one.

@@ -66,6 +66,7 @@ impl Checked<'_> {
                     Field::PreviousResponseId,
                     self.members.get(Field::PreviousResponseId).map(|id| id.raw_bytes()),
                 );
+                edits.set(Field::ClientMetadata, self.model.lite.then(|| lite::with_marker(None)));
             }
             expects = if streamed { Expects::Response } else { Expects::Json };
             intent.one_account = true;

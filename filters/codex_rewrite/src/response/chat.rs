@@ -6,9 +6,13 @@
 mod answer;
 mod calls;
 mod chunks;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod parts;
 mod place;
 mod stream;
+#[cfg(any(test, fuzzing))]
+mod testing;
 
 use std::sync::Arc;
 

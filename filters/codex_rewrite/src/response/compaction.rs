@@ -181,7 +181,7 @@ impl Compaction {
         let mut members = Members::default();
         members.add("output", &[b"[", item, b"]"].concat());
         let mut present = Present::default();
-        present.note("output");
+        present.note(b"output");
         members.extend(&present.missing(&facts, echo));
         members.into_object()
     }

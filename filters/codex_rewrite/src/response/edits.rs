@@ -12,18 +12,18 @@ pub(super) struct Members(Vec<u8>);
 impl Members {
     /// Adds a member. The name needs no escapes; `value` is JSON.
     pub(super) fn add(&mut self, name: &str, value: &[u8]) {
-        self.begin(name);
+        self.begin(name, value.len());
         self.0.extend_from_slice(value);
     }
 
     /// Adds a member whose value is a number.
     pub(super) fn add_u64(&mut self, name: &str, value: u64) {
-        self.add(name, value.to_string().as_bytes());
+        self.add(name, itoa::Buffer::new().format(value).as_bytes());
     }
 
     /// Adds a member whose value is a string.
     pub(super) fn add_str(&mut self, name: &str, value: &str) {
-        self.begin(name);
+        self.begin(name, value.len() + 2);
         pooler_filter::json::write_str(&mut self.0, value);
     }
 
@@ -32,7 +32,9 @@ impl Members {
         self.0.extend_from_slice(&others.0);
     }
 
-    fn begin(&mut self, name: &str) {
+    /// `value`: how long the value will be, about.
+    fn begin(&mut self, name: &str, value: usize) {
+        self.0.reserve(name.len() + value + b",\"\":".len());
         self.0.extend_from_slice(b",\"");
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b"\":");
@@ -58,7 +60,23 @@ pub(super) struct Edits<'a> {
 
 struct Edit {
     place: Range<usize>,
-    with: Bytes,
+    with: With,
+}
+
+/// What stands in the place afterwards.
+enum With {
+    Text(Bytes),
+    /// Without the first comma where nothing stands before it.
+    Members(Vec<u8>, bool),
+}
+
+impl With {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Members(members, first) => members.get(usize::from(*first)..).unwrap_or_default(),
+        }
+    }
 }
 
 impl<'a> Edits<'a> {
@@ -70,7 +88,7 @@ impl<'a> Edits<'a> {
     /// Puts another value, a JSON text, in the place of one.
     pub(super) fn replace(&mut self, value: Value<'_>, with: impl Into<Bytes>) {
         if let Some(place) = self.place(value) {
-            self.list.push(Edit { place, with: with.into() });
+            self.list.push(Edit { place, with: With::Text(with.into()) });
         }
     }
 
@@ -80,10 +98,8 @@ impl<'a> Edits<'a> {
             return;
         }
         if let Some(place) = self.place(object) {
-            let text = Bytes::from(members.0);
-            let with = if object.is_empty() { text.slice(1..) } else { text };
             let brace = place.end - 1;
-            self.list.push(Edit { place: brace..brace, with });
+            self.list.push(Edit { place: brace..brace, with: With::Members(members.0, object.is_empty()) });
         }
     }
 
@@ -103,12 +119,12 @@ impl<'a> Edits<'a> {
             return self.text.clone();
         }
         self.list.sort_by_key(|edit| edit.place.start);
-        let grown: usize = self.list.iter().map(|edit| edit.with.len()).sum();
+        let grown: usize = self.list.iter().map(|edit| edit.with.bytes().len()).sum();
         let mut out = Vec::with_capacity(self.text.len() + grown);
         let mut at = 0;
         for edit in &self.list {
             out.extend_from_slice(self.text.get(at..edit.place.start).unwrap_or_default());
-            out.extend_from_slice(&edit.with);
+            out.extend_from_slice(edit.with.bytes());
             at = edit.place.end;
         }
         out.extend_from_slice(self.text.get(at..).unwrap_or_default());

@@ -127,19 +127,19 @@ impl<'a> Found<'a> {
     fn of(object: Value<'a>) -> Option<Self> {
         let mut found = Self::default();
         for (key, value) in object.entries() {
-            let place = match &*key.as_str() {
-                "type" => &mut found.kind,
-                "sequence_number" => &mut found.sequence_number,
-                "response" => &mut found.response,
-                "item" => &mut found.item,
-                "part" => &mut found.part,
-                "delta" => &mut found.delta,
-                "text" => &mut found.text,
-                "logprobs" => &mut found.logprobs,
-                "name" => &mut found.name,
-                "item_id" => &mut found.item_id,
-                "output_index" => &mut found.output_index,
-                "content_index" => &mut found.content_index,
+            let place = match &*key.name() {
+                b"type" => &mut found.kind,
+                b"sequence_number" => &mut found.sequence_number,
+                b"response" => &mut found.response,
+                b"item" => &mut found.item,
+                b"part" => &mut found.part,
+                b"delta" => &mut found.delta,
+                b"text" => &mut found.text,
+                b"logprobs" => &mut found.logprobs,
+                b"name" => &mut found.name,
+                b"item_id" => &mut found.item_id,
+                b"output_index" => &mut found.output_index,
+                b"content_index" => &mut found.content_index,
                 _ => continue,
             };
             if place.replace(value).is_some() {
@@ -218,7 +218,10 @@ pub(super) fn document(frame: &Frame) -> Option<(Json, Option<&str>)> {
     if frame.kind() != FrameKind::Sse || frame.data().is_empty() {
         return None;
     }
-    let json = Json::parse(one_line(frame.data())).ok()?;
+    let json = match is_one_line(frame.data()) {
+        true => frame.json_data()?.clone(),
+        false => Json::parse(one_line(frame.data())).ok()?,
+    };
     let root = json.root();
     if root.kind() != Kind::Object {
         return None;
@@ -238,9 +241,13 @@ pub(super) fn answer(body: &Bytes) -> Result<Json, Reject> {
     bare_response(&json.ok_or_else(failed::invalid)?).ok_or_else(|| failed::bad_gateway("upstream_response_missing"))
 }
 
+fn is_one_line(data: &[u8]) -> bool {
+    memchr::memchr2(b'\n', b'\r', data).is_none()
+}
+
 /// The data on one line. In JSON a line can only break where white space may stand.
 pub(super) fn one_line(data: &Bytes) -> Bytes {
-    if !data.contains(&b'\n') && !data.contains(&b'\r') {
+    if is_one_line(data) {
         return data.clone();
     }
     let flat = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };

@@ -16,7 +16,7 @@ pub(super) fn own(name: &'static str, number: u64, members: &Members) -> Frame {
 
 /// An event of the backend under this name, with its edits. Without any the frame passes as it came, if it came in our form.
 pub(super) fn relayed(mut frame: Frame, name: &str, edits: Edits<'_>) -> Frame {
-    let named = frame.name() == Some(name);
+    let named = frame.is_named(name);
     if named && edits.is_empty() && edits.are_of(frame.data()) && in_our_form(&frame, name) {
         return frame;
     }

@@ -67,6 +67,11 @@ struct Raw {
 }
 
 impl Stage for Raw {
+    fn wants(&self, frame: &Frame) -> bool {
+        let passes = matches!(frame.label(), Some(EventKind::Output | EventKind::Lifecycle | EventKind::Completed));
+        self.first.is_some() || !passes
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
         if let Some(frame) = self.pass(frame) {
             // An error stands in place of a status, and alone.

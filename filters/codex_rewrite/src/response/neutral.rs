@@ -93,8 +93,8 @@ pub(super) struct Present(u32);
 
 impl Present {
     /// Notes a key.
-    pub(super) fn note(&mut self, key: &str) {
-        if let Some(row) = RESPONSE.iter().position(|(name, _)| *name == key) {
+    pub(super) fn note(&mut self, key: &[u8]) {
+        if let Some(row) = RESPONSE.iter().position(|(name, _)| name.as_bytes() == key) {
             self.0 |= 1 << row;
         }
     }

@@ -12,15 +12,15 @@ use crate::echo::Echo;
 pub(super) fn response(edits: &mut Edits<'_>, response: Value<'_>, facts: &Facts<'_>, echo: &Echo) {
     let mut present = Present::default();
     for (key, value) in response.entries() {
-        let key = key.as_str();
+        let key = key.name();
         present.note(&key);
         match &*key {
-            "model" if !value.is_str(&echo.model) => edits.replace(value, string(&echo.model)),
-            "output" => output(edits, value, facts.status, echo),
-            "tools" => neutral::tools(edits, value),
-            "usage" => neutral::usage(edits, value),
+            b"model" if !value.is_str(&echo.model) => edits.replace(value, string(&echo.model)),
+            b"output" => output(edits, value, facts.status, echo),
+            b"tools" => neutral::tools(edits, value),
+            b"usage" => neutral::usage(edits, value),
             // The backend never saw the client's metadata, so an empty answer about it says nothing.
-            "metadata" if value.is_null() || (value.kind() == Kind::Object && value.is_empty()) => {
+            b"metadata" if value.is_null() || (value.kind() == Kind::Object && value.is_empty()) => {
                 if let Some(asked) = neutral::asked(echo, "metadata") {
                     edits.replace(value, asked.to_vec());
                 }

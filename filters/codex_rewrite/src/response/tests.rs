@@ -9,5 +9,6 @@ mod images;
 mod neutral;
 mod normalisation;
 mod properties;
-pub(super) mod support;
 mod transcribe;
+
+use super::testing as support;

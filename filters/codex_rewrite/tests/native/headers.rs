@@ -1,7 +1,7 @@
 //! Headers, both ways: a list says what passes, and nothing else does.
 
 use pooler_filter::testing::upstream_request;
-use pooler_filter::{Carrier, Delivery, Operation};
+use pooler_filter::{Carrier, Delivery, ModelFacts, Operation};
 
 use crate::harness::Native;
 
@@ -156,4 +156,18 @@ fn images_go_on_as_they_came() {
             sent.answered(Carrier::Json, &[("content-type", "application/json"), ("x-y", "z")], "{ \"data\":[]}");
         assert_eq!((answer.text.as_str(), answer.headers.len()), ("{ \"data\":[]}", 1));
     }
+}
+
+/// The header announces the form of the body; it makes no such body.
+#[test]
+fn a_body_of_the_lite_form_is_announced_as_one() {
+    let lite = "x-openai-internal-codex-responses-lite";
+    let facts = |id: &str, lite| ModelFacts { id: id.into(), upstream_id: id.into(), lite, ..ModelFacts::default() };
+    let native = || Native::responses().model("light", facts("light", true)).model("full", facts("full", false));
+    let body = |model: &str, tools: &str| format!(r#"{{"model":"{model}","input":[]{tools}}}"#);
+    assert_eq!(native().sent(&body("light", "")).header(lite), Some("true"));
+    assert_eq!(native().sent(&body("light", r#","tools":null"#)).header(lite), Some("true"));
+    assert_eq!(native().header(lite, "own").sent(&body("light", "")).header(lite), Some("own"));
+    assert_eq!(native().sent(&body("full", "")).header(lite), None);
+    assert_eq!(native().sent(&body("light", r#","tools":[]"#)).header(lite), None, "it has the other form");
 }

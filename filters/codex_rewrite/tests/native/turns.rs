@@ -52,6 +52,20 @@ fn a_compaction_is_asked_for_as_events_and_of_what_the_turn_continues() {
 }
 
 #[test]
+fn a_compaction_says_which_form_it_has() {
+    const LITE: &str = "ws_request_header_x_openai_internal_codex_responses_lite";
+    for (marker, left) in [(json!("true"), Some(json!({LITE: "true"}))), (json!("false"), None), (json!(null), None)] {
+        let body = json!({"type": "response.create", "model": "gpt-5.5", "input": [{"type": "compaction_trigger"}],
+            "client_metadata": {"session_id": "s", LITE: marker, "x-codex-turn-metadata": "{}"}});
+        assert_eq!(
+            Native::turn(false).sent(&body.to_string()).json().get("client_metadata"),
+            left.as_ref(),
+            "{marker}"
+        );
+    }
+}
+
+#[test]
 fn the_head_of_the_handshake_says_nothing_that_a_message_says() {
     let lite = "x-openai-internal-codex-responses-lite";
     let native = Native::turn(false).header(lite, "true").header(STATE, "head").header("session-id", "s");

@@ -55,6 +55,21 @@ fn refuses_schema(schema: &str, flaw: &str) {
 }
 
 #[test]
+fn schemas_that_would_become_many_times_their_size_are_refused() {
+    let tools = |nodes: usize| {
+        let node = r#""a":{}"#;
+        let properties = vec![node; nodes].join(",");
+        with(&format!(r#""tools":[{{"type":"function","name":"f","parameters":{{"properties":{{{properties}}}}}}}]"#))
+    };
+    assert!(send(&tools(10_000)).is_ok());
+    let reject = send(&tools(1_000_000)).err().expect("it is refused");
+    assert_eq!(
+        (reject.status().as_u16(), reject.code_str(), reject.param.as_deref()),
+        (413, "request_too_large", Some("tools"))
+    );
+}
+
+#[test]
 fn schemas_that_are_supported_pass_unchanged() {
     for property in [
         r#"{"type":"string","minLength":1,"maxLength":9,"pattern":"^a$","format":"email","title":"A","description":"d","default":null}"#,

@@ -139,6 +139,12 @@ async fn a_compaction_binds_to_the_account_that_made_it_while_that_is_known() {
     file(&ports, "file_1", 1, FileStanding::Ready);
     let apart = with_compaction("new").intent(|intent| intent.files = vec!["file_1".into()]);
     assert_eq!(told(&apart.refused(&ports).await), (409, "file_assignment_conflict", "file_id"));
+    answered_by(&ports, 2, Frame::json(r#"{"id":"resp_2","output":[]}"#)).await;
+    answered_by(&ports, 3, Frame::json(r#"{"id":"resp_3","output":[]}"#)).await;
+    let after =
+        |id: &'static str| with_compaction("new").intent(move |intent| intent.previous_response_id = Some(id.into()));
+    assert_eq!(after("resp_3").plan(&ports).await, [(account(3), Reason::Pinned)]);
+    assert_eq!(told(&after("resp_2").refused(&ports).await), (503, "pinned_continuation_unavailable", "model"));
     set(&ports, 3, |view| view.demoted = true);
     assert_eq!(with_compaction("new").plan(&ports).await.len(), 1);
     set(&ports, 3, |view| view.standing = Standing::Exhausted(None));

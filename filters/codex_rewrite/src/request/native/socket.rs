@@ -4,18 +4,23 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use pooler_filter::json::Value;
+use pooler_filter::json::{JsonObject, Value};
 use pooler_filter::{Reject, Turn, TurnState};
 
 use super::super::edits::Edits;
+use super::super::lite;
 use super::super::patch::filled;
 
 /// The state of a turn: the name of a header, and of a member of `client_metadata`.
 const TURN_STATE: &str = "x-codex-turn-state";
 /// Which form one request has: each message says it for itself.
 const LITE: &str = "x-openai-internal-codex-responses-lite";
-/// Members that a message has beyond those of a request for a compaction.
-pub(super) const KEPT: [&str; 3] = ["type", "generate", "previous_response_id"];
+/// What a message says where a request has headers.
+const METADATA: &str = "client_metadata";
+/// Members that a message which asks for a compaction has beyond those of a request: of its metadata, what announces its form.
+pub(super) const SENT: [&str; 4] = ["type", "generate", "previous_response_id", METADATA];
+/// Those of them that stay as the client wrote them.
+const KEPT: [&str; 3] = ["type", "generate", "previous_response_id"];
 
 /// The response that the turn continues, with any input.
 pub(super) fn continued(named: Option<Cow<'_, str>>, turn: Turn) -> Result<Option<Cow<'_, str>>, Reject> {
@@ -47,10 +52,12 @@ pub(super) fn turn_state(metadata: Value<'_>) -> Option<TurnState> {
     Some(TurnState { value: filled(Some(value))?.trim().to_owned(), place })
 }
 
-/// Leaves a message that asks for a compaction what makes it one of this socket.
-pub(super) fn keep(edits: &mut Edits, continues: bool) {
+/// Leaves a message that asks for a compaction what makes it one of this socket, and what announces its form.
+pub(super) fn keep(edits: &mut Edits, body: &JsonObject, continues: bool) {
     let kept = |name: &str| KEPT.contains(&name) && (continues || name != "previous_response_id");
     edits.0.retain(|(name, value)| value.is_some() || !kept(name));
+    let marked = lite::is_marked(body.get(METADATA));
+    edits.put(METADATA, marked.then(|| lite::with_marker(None)));
 }
 
 /// Takes out of the head of the handshake what speaks for one turn.

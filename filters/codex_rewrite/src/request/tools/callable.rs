@@ -41,6 +41,7 @@ fn function(tool: Value<'_>, spot: Spot, functions: &mut Functions) -> Result<Ch
         schema::lowered(schema).map_err(|_| bad("function parameters must be a JSON schema"))?
     };
     if let Some(edited) = edited {
+        functions.grew(edited.len().saturating_sub(schema.raw().len()))?;
         patch.set("parameters", parameters, edited);
     }
     Ok((Callable::Function, name.into_owned(), patch.finish()))

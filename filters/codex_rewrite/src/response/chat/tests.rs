@@ -5,4 +5,5 @@ mod failures;
 mod golden;
 mod properties;
 mod stream;
-mod support;
+
+use super::testing as support;

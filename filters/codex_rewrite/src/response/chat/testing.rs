@@ -1,10 +1,13 @@
 //! A chat client: reads chunks as the SDKs do, and puts them together.
 
+#![allow(clippy::unwrap_used, reason = "what is here runs in tests and fuzz targets only")]
+#![cfg_attr(not(test), allow(dead_code, unused_imports, reason = "fuzz targets use a part of it"))]
+
 use pooler_filter::{End, Frame, Out, Reject};
 use serde_json::{Value, json};
 
 use crate::echo::Form;
-pub(super) use crate::response::tests::support::{Answer, Backend, Host, NOW, message, response, usage};
+pub(super) use crate::response::testing::{Answer, Backend, Host, NOW, message, response, usage};
 
 /// The id of a completion when the backend names none.
 pub(super) const MADE_ID: &str = "chatcmpl-09090909090909090909090909090909";

@@ -1,5 +1,8 @@
 //! Recorded streams of the backend, and a host that sends them through the stage.
 
+#![allow(clippy::unwrap_used, reason = "what is here runs in tests and fuzz targets only")]
+#![cfg_attr(not(test), allow(dead_code, reason = "fuzz targets use a part of it"))]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
