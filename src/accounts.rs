@@ -2,6 +2,7 @@
 
 pub mod import;
 mod oauth;
+mod question;
 mod refresh;
 
 use std::collections::HashMap;
@@ -11,11 +12,14 @@ use std::time::Duration;
 use http::HeaderValue;
 use parking_lot::RwLock;
 use pooler_filter::{AccountId, Clock, Secret, Timestamp};
+use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 
 pub(crate) use self::oauth::RefreshReason;
+pub(crate) use self::question::{Patience, Question, Unanswered};
 use self::refresh::Memory;
 use crate::client::Client;
+use crate::disk::DiskGuard;
 use crate::pool::Account;
 use crate::secrets::{Place, Sealer, SecretKind};
 use crate::store::records::Version;
@@ -23,6 +27,9 @@ use crate::store::{StoreError, TokenStore};
 
 /// A token is due in the last fifth of its life at the earliest.
 const LAST_SHARE: u32 = 5;
+
+/// What stands before the token in a header.
+const SCHEME: &[u8] = b"Bearer ";
 
 /// Deadlines of refreshing.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +72,7 @@ pub(crate) struct Accounts {
     clock: Arc<dyn Clock>,
     times: RefreshTimes,
     user_agent: HeaderValue,
+    disk: Arc<DiskGuard>,
     live: RwLock<HashMap<AccountId, Arc<Live>>>,
     /// Held from the sent mark to the durable result: a power cut then finds at most one refresh token that may be used up. Connecting
     /// happens outside of it and the send has a deadline, so an issuer that swallows everything holds up other accounts for one
@@ -86,15 +94,16 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) times: RefreshTimes,
     pub(crate) user_agent: HeaderValue,
+    pub(crate) disk: Arc<DiskGuard>,
 }
 
 impl Accounts {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { tokens, sealer, client, clock, times, user_agent } = parts;
+        let Parts { tokens, sealer, client, clock, times, user_agent, disk } = parts;
         let live = RwLock::default();
         let (sending, changed) = (tokio::sync::Mutex::default(), tokio::sync::Notify::new());
         let (closing, running) = (watch::Sender::new(false), tokio::sync::RwLock::default());
-        Self { tokens, sealer, client, clock, times, user_agent, live, sending, changed, closing, running }
+        Self { tokens, sealer, client, clock, times, user_agent, disk, live, sending, changed, closing, running }
     }
 
     /// Begins no refresh any more, and waits for the one whose refresh token may have left: its answer may be the only valid token.
@@ -121,6 +130,15 @@ impl Accounts {
     /// The access token, whether or not it is near its end.
     pub(crate) fn credential(&self, id: AccountId) -> Option<Arc<Credential>> {
         self.live(id).credential.lock().clone()
+    }
+
+    /// Whether this text is the access token of the account that is in use now. Its time tells no more than the length of the token.
+    pub(crate) fn is_access_token(&self, id: AccountId, text: &Secret) -> bool {
+        let Some(credential) = self.credential(id).filter(|credential| !self.is_expired(credential)) else {
+            return false;
+        };
+        let token = credential.authorization.as_bytes().strip_prefix(SCHEME).unwrap_or_default();
+        !token.is_empty() && token.ct_eq(text.expose().as_bytes()).into()
     }
 
     /// Brings memory in line with the store: tokens that were imported are taken over, accounts that are gone are forgotten.

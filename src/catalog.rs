@@ -10,11 +10,14 @@
 
 mod entry;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod native;
 mod sync;
 mod view;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -29,6 +32,10 @@ pub(crate) use self::view::{Offer, PoolModels};
 use crate::config::{Model, Settings};
 use crate::store::records::{AccountStatus, CatalogSeen, CatalogSource};
 use crate::store::{CatalogStore, Snapshot, StoreError};
+
+/// Most names whose first sight a pool remembers. Honest accounts tell a few dozen in all their life; of names beyond nothing is kept but
+/// what the accounts tell now.
+const MOST_SEEN: usize = 1024;
 
 /// The models of every pool.
 #[derive(Debug)]
@@ -143,11 +150,15 @@ impl ModelCatalog {
         let mut fresh = Vec::new();
         let Known { sources, seen, members } = known;
         for (pool, members) in &*members {
+            let mut room = MOST_SEEN.saturating_sub(seen.keys().filter(|(of, _)| of == pool).count());
             for model in members.iter().filter_map(|m| sources.get(&m.account)).flat_map(|source| &source.models) {
-                seen.entry((*pool, model.slug.clone())).or_insert_with(|| {
+                if room > 0
+                    && let Entry::Vacant(place) = seen.entry((*pool, model.slug.clone()))
+                {
                     fresh.push(CatalogSeen { pool: *pool, model: model.slug.clone(), at: now });
-                    now
-                });
+                    place.insert(now);
+                    room -= 1;
+                }
             }
         }
         let models = |pool: Option<PoolId>, members: &[Member]| {

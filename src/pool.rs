@@ -11,15 +11,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pooler_filter::{
-    AccountId, AccountView, Clock, KeyFacts, KeyId, Keyring, PoolId, PoolView, Secret, Standing, Timestamp,
+    AccountId, AccountView, Clock, Frame, KeyFacts, KeyId, Keyring, PoolId, PoolView, QuotaClass, Secret, Standing,
+    Timestamp,
 };
 
 pub(crate) use self::affinity::AffinityCache;
 pub(crate) use self::directory::{Account, Directory};
 pub(crate) use self::health::{Health, Mark};
-pub(crate) use self::quota::{Evidence, Limit, Quota, Window};
+pub(crate) use self::quota::{Class, Credits, Evidence, Limit, Quota, QuotaSync, QuotaSyncParts, Verdict, Window};
+use self::quota::{Look, may_tell};
 use crate::secrets::{Peppers, parse_pool_key};
 use crate::store::records::AccountStatus;
+
+/// No limit of a model alone is of this one.
+const ANY_MODEL: &str = "*";
 
 /// Keys, pools and accounts, and how the accounts are doing.
 #[derive(Debug)]
@@ -51,14 +56,21 @@ impl Pool {
         self.directory.load().accounts().cloned().collect()
     }
 
-    /// Files take no quota, but a login that is in order for longer than a moment.
-    fn standing(&self, account: &Account, model: &str, now: Timestamp) -> Standing {
+    /// Where the account stands, and what is known of its quota. Files take no quota, but a login that is in order for longer than a moment.
+    fn standing(&self, account: &Account, model: &str, quota: &Look<'_>, now: Timestamp) -> (Standing, QuotaClass) {
         let files = model.is_empty();
-        match if files { account.routes_files() } else { account.routes() } {
+        let standing = match if files { account.routes_files() } else { account.routes() } {
             true if files => Standing::Ready,
             true => self.health.standing(account.id, now),
             false if account.status == AccountStatus::ReauthRequired => Standing::LoginLost,
             false => Standing::Unready,
+        };
+        if files || standing != Standing::Ready {
+            return (standing, QuotaClass::Unknown);
+        }
+        match quota.class(account.id, model, now) {
+            Class::Usable(class) => (standing, class),
+            Class::Exhausted(resets_at) => (Standing::Exhausted(resets_at), QuotaClass::Unknown),
         }
     }
 
@@ -74,12 +86,38 @@ impl Pool {
 
     /// What the upstream told of the quota of the pool's accounts that work, and how each of them stands now.
     pub(crate) fn evidence(&self, pool: PoolId) -> Vec<(Standing, Evidence)> {
-        let now = self.clock.now();
+        let (now, look) = (self.clock.now(), self.quota.look());
         let directory = self.directory.load();
         let working = directory.assigned(pool).iter().filter(|account| account.routes());
-        let told =
-            |account: &Arc<Account>| Some((self.health.standing(account.id, now), self.quota.of(account.id, now)?));
+        let told = |account: &Arc<Account>| {
+            let (standing, _) = self.standing(account, ANY_MODEL, &look, now);
+            Some((standing, self.quota.of(account.id, now)?))
+        };
         working.filter_map(told).collect()
+    }
+
+    /// The same of one account.
+    pub(crate) fn evidence_of(&self, account: AccountId) -> Option<(Standing, Evidence)> {
+        let now = self.clock.now();
+        Some((self.health.standing(account, now), self.quota.of(account, now)?))
+    }
+
+    /// What is known of the quota of an account; the refusals of its upstream count before all else.
+    pub(crate) fn quota_of(&self, account: AccountId) -> (Verdict, Option<Evidence>) {
+        let now = self.clock.now();
+        let mut verdict = Verdict::clone(&self.quota.look().verdict(account, now));
+        if let Standing::Exhausted(resets_at) = self.health.standing(account, now) {
+            verdict.refused(resets_at);
+        }
+        (verdict, self.quota.of(account, now))
+    }
+
+    /// Takes over what an event of an answer tells of the account's quota. Ordinary events cost a look at their label.
+    #[inline]
+    pub(crate) fn hear(&self, account: AccountId, frame: &Frame) {
+        if may_tell(frame) {
+            self.quota.note_event(account, frame, self.clock.now());
+        }
     }
 
     /// What the upstream told of the accounts' quota.
@@ -102,14 +140,12 @@ impl Keyring for Pool {
 
 impl PoolView for Pool {
     fn accounts(&self, pool: PoolId, key: &KeyId, model: &str) -> Vec<AccountView> {
-        let now = self.clock.now();
-        let view = |account: &Arc<Account>| AccountView {
-            account: account.id,
-            label: Arc::clone(&account.label),
-            standing: self.standing(account, model, now),
-            demoted: self
-                .health
-                .is_demoted(&Mark { pool, key: key.clone(), model: model.into(), account: account.id }, now),
+        let (now, look) = (self.clock.now(), self.quota.look());
+        let view = |account: &Arc<Account>| {
+            let (standing, quota) = self.standing(account, model, &look, now);
+            let mark = Mark { pool, key: key.clone(), model: model.into(), account: account.id };
+            let demoted = self.health.is_demoted(&mark, now);
+            AccountView { account: account.id, label: Arc::clone(&account.label), standing, quota, demoted }
         };
         self.directory.load().assigned(pool).iter().map(view).collect()
     }

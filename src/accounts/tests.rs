@@ -13,6 +13,7 @@ use super::refresh::RefreshError;
 use super::*;
 use crate::client::{ClientOptions, Endpoint};
 use crate::config::Origin;
+use crate::disk::Space;
 use crate::secrets::Keyring;
 use crate::simulator::{Fault, FaultSpec, Recorded, Simulator, SimulatorConfig, Who};
 use crate::store::conformance::fixtures;
@@ -24,7 +25,18 @@ const EXPIRY: RefreshReason = RefreshReason::ProactiveExpiry;
 const REFUSAL: RefreshReason = RefreshReason::UnauthorizedRecovery;
 const V1: Version = Version(1);
 
+/// Free bytes, as a test wants them.
+#[derive(Debug)]
+struct Room(AtomicUsize);
+
+impl Space for Room {
+    fn free(&self) -> std::io::Result<u64> {
+        Ok(self.0.load(Ordering::SeqCst) as u64)
+    }
+}
+
 struct Bench {
+    room: Arc<Room>,
     keyring: Keyring,
     store: Arc<MemoryStore>,
     clock: Arc<FakeClock>,
@@ -43,6 +55,7 @@ impl Bench {
         let (keyring, _) = Keyring::load_or_create(&dir.path().join("root.key"), true).unwrap();
         let clock = FakeClock::at(SystemClock.now());
         let (minute, pool_size) = (Duration::from_secs(60), 8);
+        let room = Arc::new(Room(AtomicUsize::new(100)));
         let accounts = Arc::new(Accounts::new(Parts {
             tokens,
             sealer: keyring.sealer(),
@@ -56,9 +69,10 @@ impl Bench {
             clock: clock.clone(),
             times: RefreshTimes { skew: Duration::from_secs(300), jitter: Duration::ZERO, timeout },
             user_agent: HeaderValue::from_static("test"),
+            disk: Arc::new(DiskGuard::new(room.clone(), 100)),
         }));
         let codex = Simulator::start(SimulatorConfig { accounts: 2, ..SimulatorConfig::default() }).await.unwrap();
-        Self { keyring, store, clock, codex, accounts }
+        Self { room, keyring, store, clock, codex, accounts }
     }
 
     /// Imports an account of the simulator whose refresh token goes to this issuer.
@@ -363,4 +377,17 @@ async fn a_late_result_is_kept_aside_although_the_store_was_away_for_a_moment() 
     assert!(matches!(sending.join_next().await.unwrap().unwrap(), Err(RefreshError::Unclear(_))));
     let record = bench.store.read(account.id).await.unwrap();
     assert_eq!((record.version, record.orphans.len(), record.orphans[0].parent), (V1.next(), 1, V1));
+}
+
+/// The answer to a refresh is the only valid token there is: none is asked for while it might not be possible to store it.
+#[tokio::test]
+async fn no_refresh_is_begun_while_the_disk_is_almost_full() {
+    let bench = Bench::new(PATIENCE).await;
+    let account = bench.import(0, &bench.codex.origin()).await;
+    bench.room.0.store(99, Ordering::SeqCst);
+    let refused = bench.accounts.refresh(&account, V1, EXPIRY).await;
+    assert!(matches!(&refused, Err(RefreshError::Store(why)) if why.contains("disk")), "{refused:?}");
+    assert!(bench.codex.requests().is_empty(), "nothing was sent");
+    let record = bench.store.read(account.id).await.unwrap();
+    assert_eq!((record.version, record.intent), (V1, None), "and nothing was written");
 }

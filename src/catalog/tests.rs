@@ -140,3 +140,18 @@ async fn each_pool_has_the_models_of_its_own_accounts() {
     let ids: Vec<String> = bench.catalog.models(other.id).iter().map(|facts| facts.id.clone()).collect();
     assert_eq!(ids, ["y"]);
 }
+
+#[tokio::test]
+async fn an_account_that_tells_ever_new_names_is_not_remembered_for_ever() {
+    let bench = Bench::new().await;
+    for round in 0..30 {
+        let names: Vec<String> = (0..100).map(|n| format!("m{round}-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        bench.tells(0, &names, round).await;
+    }
+    assert_eq!(bench.catalog.known.lock().seen.len(), MOST_SEEN);
+    assert_eq!(bench.store.load_catalog().await.unwrap().seen.len(), MOST_SEEN);
+    assert!(bench.ids().contains(&"m29-99".to_owned()), "what is told now is served, remembered or not");
+    bench.tells(0, &["m0-0"], 99).await;
+    assert_eq!(bench.created("m0-0"), Some(0), "a name that is remembered keeps its age");
+}

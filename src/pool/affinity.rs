@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use pooler_filter::{AccountId, Affinity, AffinityKey, Clock, Timestamp};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, UnitWeighter};
+
+/// Bindings that there is room for from the start.
+const ROOM: usize = 1 << 14;
 
 /// Remembers accounts by hashed seeds.
 pub(crate) struct AffinityCache {
@@ -15,14 +19,15 @@ pub(crate) struct AffinityCache {
 
 impl std::fmt::Debug for AffinityCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AffinityCache").field("entries", &self.bindings.entry_count()).finish_non_exhaustive()
+        f.debug_struct("AffinityCache").field("entries", &self.bindings.len()).finish_non_exhaustive()
     }
 }
 
 impl AffinityCache {
     pub(crate) fn new(entries: usize, ttl: Duration, clock: Arc<dyn Clock>) -> Self {
         let most = u64::try_from(entries).unwrap_or(u64::MAX);
-        let bindings = Cache::builder().max_capacity(most).time_to_live(ttl).build();
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let bindings = Cache::with(entries.min(ROOM), most, UnitWeighter, hasher, lifecycle);
         Self { bindings, ttl, clock }
     }
 }
@@ -30,7 +35,11 @@ impl AffinityCache {
 impl Affinity for AffinityCache {
     fn get(&self, key: &AffinityKey) -> Option<AccountId> {
         let (account, until) = self.bindings.get(key)?;
-        (until > self.clock.now()).then_some(account)
+        if until > self.clock.now() {
+            return Some(account);
+        }
+        self.bindings.remove_if(key, |(_, now_until)| *now_until == until);
+        None
     }
 
     fn put(&self, key: AffinityKey, account: AccountId) {
@@ -42,6 +51,17 @@ impl Affinity for AffinityCache {
 mod tests {
     use super::*;
     use pooler_filter::testing::{FakeClock, START};
+
+    #[test]
+    fn there_are_never_more_bindings_than_allowed() {
+        let cache = AffinityCache::new(100, Duration::from_secs(60), FakeClock::at(START));
+        for n in 0..10_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            cache.put(key, AccountId::from_bytes([1; 16]));
+        }
+        assert!((1..=100).contains(&cache.bindings.len()), "{cache:?}");
+    }
 
     #[test]
     fn a_binding_ends_with_its_time() {

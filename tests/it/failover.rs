@@ -164,7 +164,7 @@ async fn an_answer_in_one_piece_is_begun_anew_even_after_output() {
 
 #[tokio::test]
 async fn an_upstream_that_refuses_connections_is_passed_over() {
-    let gateway = Gateway::builder().accounts(1).start().await;
+    let gateway = Gateway::builder().accounts(1).quota().start().await;
     let config = SimulatorConfig { accounts: 1, seed: [9; 32], ..SimulatorConfig::default() };
     let dead = Simulator::start(config).await.unwrap();
     let import = Command::AccountImport {
@@ -176,8 +176,9 @@ async fn an_upstream_that_refuses_connections_is_passed_over() {
         simulated: true,
     };
     gateway.execute(import).await;
+    // Of two that have told their quota, which one comes first is a matter of the request's id.
+    eventually("both have told", || async { gateway.quota().await.iter().all(|quota| quota.class == "precise") }).await;
     dead.stop().await;
-    // Which account comes first is a matter of the request's id.
     eventually("the dead account was asked first", || async {
         assert_success(&gateway.client.ask().await, false);
         let rows = gateway.ledger().await;

@@ -38,17 +38,17 @@ pub(crate) fn last_account(gateway: &Gateway) -> usize {
 pub(crate) async fn sessions_of(gateway: &Gateway, account: usize, count: usize) -> Vec<String> {
     let scout = gateway.client_with(&gateway.new_key("scout", None).await);
     let mut found = Vec::new();
-    for n in 0.. {
+    for n in 0..1000 {
         let session = format!("session-{n}");
         assert_eq!(ask_in(&scout, &session, &hello()).await.status, 200);
         if last_account(gateway) == account {
             found.push(session);
         }
         if found.len() == count {
-            break;
+            return found;
         }
     }
-    found
+    panic!("the account is nobody's first choice: is its quota known?")
 }
 
 /// Asks within a session and tells who was asked last.
@@ -67,7 +67,7 @@ async fn all_settled(gateway: &Gateway) {
 /// A gateway whose time is set by hand, from the real time on.
 pub(crate) async fn with_clock() -> (Gateway, Arc<FakeClock>) {
     let clock = FakeClock::at(SystemClock.now());
-    let gateway = Gateway::builder().clock(clock.clone()).start().await;
+    let gateway = Gateway::builder().quota().clock(clock.clone()).start().await;
     (gateway, clock)
 }
 
@@ -82,7 +82,7 @@ fn label(gateway: &Gateway, account: usize) -> String {
 
 #[tokio::test]
 async fn requests_spread_over_all_accounts() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     for _ in 0..60 {
         assert_eq!(gateway.client.ask().await.status, 200);
     }
@@ -92,7 +92,7 @@ async fn requests_spread_over_all_accounts() {
 
 #[tokio::test]
 async fn a_session_stays_with_its_account_under_every_name_of_its_header() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let names = [
         "x-codex-window-id",
         "x-codex-session-id",
@@ -137,7 +137,7 @@ fn cached(answer: &Answer) -> u64 {
 
 #[tokio::test]
 async fn a_prompt_cache_key_keeps_the_account_so_that_its_cache_is_used() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let mut used = [0; 3];
     for n in 0..24 {
         let text = format!("{n} {}", "a long beginning ".repeat(40));
@@ -233,7 +233,7 @@ async fn a_failure_after_the_commit_counts_like_one_before_it() {
 #[tokio::test]
 async fn a_refusal_of_the_request_blames_no_account() {
     for preset in [Preset::BadRequest, Preset::ContextLengthExceeded, Preset::NotFound] {
-        let gateway = Gateway::start().await;
+        let gateway = Gateway::builder().quota().start().await;
         let session = &sessions_of(&gateway, 0, 1).await[0];
         gateway.codex.inject(FaultSpec::new(Who::Account(0), Fault::Preset(preset)).times(1));
         assert_ne!(ask_in(&gateway.client, session, &hello()).await.status, 200);
@@ -243,7 +243,7 @@ async fn a_refusal_of_the_request_blames_no_account() {
 
 #[tokio::test]
 async fn a_paused_account_is_left_out_at_once_and_comes_back_at_once() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let sessions = sessions_of(&gateway, 0, 3).await;
     assert_eq!(served_by(&gateway, &gateway.client, &sessions[0]).await, 0);
     gateway.execute(Command::AccountPause { account: label(&gateway, 0) }).await;
@@ -256,7 +256,7 @@ async fn a_paused_account_is_left_out_at_once_and_comes_back_at_once() {
 
 #[tokio::test]
 async fn a_removed_account_is_left_out_at_once_and_only_its_sessions_move() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let sessions: Vec<String> = (0..24).map(|n| format!("s{n}")).collect();
     let mut before = Vec::new();
     for session in &sessions {
@@ -273,7 +273,7 @@ async fn a_removed_account_is_left_out_at_once_and_only_its_sessions_move() {
 
 #[tokio::test]
 async fn a_pool_without_an_account_that_serves_asks_nobody() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     for account in 0..3 {
         gateway.execute(Command::AccountPause { account: label(&gateway, account) }).await;
     }
@@ -302,7 +302,7 @@ async fn call_and_output(gateway: &Gateway, session: &str) -> (Value, Value) {
 
 #[tokio::test]
 async fn a_tool_loop_by_previous_response_goes_on_within_its_session() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     for session in ["a", "b", "c", "d", "e", "f"] {
         let (first, next) = call_and_output(&gateway, session).await;
         let answer = ask_in(&gateway.client, session, &next).await;
@@ -315,7 +315,7 @@ async fn a_tool_loop_by_previous_response_goes_on_within_its_session() {
 
 #[tokio::test]
 async fn a_previous_response_of_an_account_that_is_gone_is_lost() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let (_, next) = call_and_output(&gateway, "a").await;
     gateway.execute(Command::AccountPause { account: label(&gateway, last_account(&gateway)) }).await;
     for stream in [false, true] {

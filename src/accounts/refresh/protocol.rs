@@ -41,6 +41,10 @@ impl Accounts {
         stale: Version,
         reason: RefreshReason,
     ) -> Result<Arc<Credential>, RefreshError> {
+        if self.disk.is_low() {
+            // A new refresh token that cannot be stored would be lost.
+            return Err(RefreshError::Store("the disk is almost full".to_owned()));
+        }
         let grant = match self.begin(account.id, stale, reason).await? {
             Begun::Grant(grant) => grant,
             Begun::Newer(credential) => return Ok(credential),
