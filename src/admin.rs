@@ -27,6 +27,9 @@ mod tests;
 pub use backend::{Backend, BackendParts, Nobody, OnChange, Who};
 pub use client::{CallError, call};
 pub use command::{Command, PoolChange};
-pub use reply::{AccountRow, AttemptRow, KeyRow, ModelRow, NewKey, PoolRow, Refusal, Reply, RequestRow, UsageRow};
+pub use reply::{
+    AccountRow, AttemptRow, BackupRow, KeyRow, ModelRow, NewKey, PoolRow, QuotaRow, Refusal, Reply, RequestRow,
+    UsageRow,
+};
 pub use server::serve;
 pub use socket::{DirError, Listener, prepare_dir};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args`, `values` | the arguments and what stands in them |
 //! | `command` | arguments as an admin command |
+//! | `store` | checks and restores a store that nobody has |
 //! | `reach` | a command goes to the gateway, or to the store itself where no gateway runs |
 //! | `output`, `table` | answers for people and as JSON |
 
@@ -11,6 +12,7 @@ mod args;
 mod command;
 mod output;
 mod reach;
+mod store;
 mod table;
 mod values;
 
@@ -25,7 +27,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use pooler_filter::ChainError;
 
-use self::args::{Action, Cli};
+use self::args::{Action, Cli, StoreAction};
 pub use self::args::{DemoArgs, SimulateArgs};
 use crate::config::{Config, ConfigError, ConfigFile, ReadError};
 
@@ -66,6 +68,8 @@ impl Failure {
     pub const REFUSED: u8 = 1;
     /// The arguments make no sense.
     pub const USAGE: u8 = 2;
+    /// Every row of the store is whole, but something refers to what is not there.
+    pub const INCONSISTENT: u8 = 3;
     /// Another process has the store (`EX_TEMPFAIL` of sysexits.h): try again later.
     pub const LOCKED: u8 = 75;
 
@@ -79,6 +83,10 @@ impl Failure {
     #[must_use]
     pub fn locked(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: Self::LOCKED }
+    }
+
+    fn inconsistent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: Self::INCONSISTENT }
     }
 
     fn usage(message: impl Into<String>) -> Self {
@@ -144,7 +152,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: &dyn Host, io: &mut I
 fn act(action: Action, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Failure> {
     match action {
         Action::Serve(at) => host.serve(&at.file()?, io.out),
-        Action::Check(at) => check(&at.file()?, host, io),
+        Action::Check(args) => check(&args.at.file()?, args.without_certificates, host, io),
         Action::Demo(args) => host.demo(&args, io.out),
         Action::Simulate(args) => host.simulate(&args, io.out),
         Action::Pool(group) => administer(&group.at, command::pool(group.action), io),
@@ -152,12 +160,22 @@ fn act(action: Action, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Failure> 
         Action::Account(group) => administer(&group.at, command::account(group.action, io.input)?, io),
         Action::Models(args) => administer(&args.at, crate::admin::Command::ModelList { pool: args.pool }, io),
         Action::Requests(group) => administer(&group.at, command::requests(group.action), io),
+        Action::Store(group) => match group.action {
+            StoreAction::Backup => administer(&group.at, crate::admin::Command::StoreBackup {}, io),
+            StoreAction::Verify { file } => store::act(&group.at, store::StoreCare::Verify(file), io),
+            StoreAction::Restore { file, replace } => {
+                store::act(&group.at, store::StoreCare::Restore { file, replace }, io)
+            }
+        },
     }
 }
 
 /// Reads the file and builds the chain as a start does.
-fn check(file: &ConfigFile, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Failure> {
+fn check(file: &ConfigFile, without_certificates: bool, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Failure> {
     let config = file.load()?;
+    if !without_certificates {
+        crate::tls::check(&config.settings.gateway.tls).map_err(|error| config.refuse_certificate(&error))?;
+    }
     host.build_chain(&config).map_err(|error| config.refuse(&error))?;
     Ok(writeln!(io.out, "{}: ok", file.name())?)
 }
@@ -165,7 +183,7 @@ fn check(file: &ConfigFile, host: &dyn Host, io: &mut Io<'_>) -> Result<(), Fail
 fn administer(at: &args::Reach, command: crate::admin::Command, io: &mut Io<'_>) -> Result<(), Failure> {
     let file = at.location.file()?;
     let settings = file.load()?.settings;
-    let detailed = matches!(command.name(), "pool show" | "requests show" | "key create");
+    let detailed = matches!(command.name(), "pool show" | "requests show" | "key create" | "store backup");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let replies = runtime.block_on(reach::execute(&settings, command))?;
     let shape = if at.json {

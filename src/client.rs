@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod framing;
 mod resolve;
 
 pub use connection::{Call, Connection};
@@ -12,14 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::http::Connector;
+use pingora_core::connectors::{ConnectorOptions, TransportConnector};
+use pingora_core::protocols::http::v1::client::HttpSession;
 use pingora_core::upstreams::peer::HttpPeer;
 use url::{Host, Position, Url};
 
 use self::error::told;
 use self::resolve::Resolver;
 use crate::config::Origin;
+use crate::cork::Cork;
 
 /// Scheme, host and port of an origin, ready to be dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,7 +79,7 @@ pub type Allowed<'a> = &'a (dyn Fn(IpAddr) -> bool + Send + Sync);
 
 /// Reaches origins.
 pub struct Client {
-    connector: Connector,
+    connector: TransportConnector,
     resolver: Resolver,
     options: ClientOptions,
     /// How many connections were made that are not for the pool.
@@ -94,7 +96,7 @@ impl Client {
     /// A client with an empty pool.
     #[must_use]
     pub fn new(options: ClientOptions) -> Arc<Self> {
-        let connector = Connector::new(Some(ConnectorOptions::new(options.pool_size)));
+        let connector = TransportConnector::new(Some(ConnectorOptions::new(options.pool_size)));
         let resolver = Resolver::new(options.resolve_ttl);
         Arc::new(Self { connector, resolver, options, apart: AtomicU64::new(0) })
     }
@@ -142,8 +144,9 @@ impl Client {
                 break;
             }
             let peer = self.peer(to, *address, share, group);
-            match self.connector.get_http_session(&peer).await {
-                Ok((session, reused)) => {
+            match self.connector.get_stream(&peer).await {
+                Ok((stream, reused)) => {
+                    let session = HttpSession::new_with_options(Cork::on(stream), &peer);
                     return Ok(Connection::new(session, peer, reused, Arc::clone(self), to.authority.clone()));
                 }
                 Err(error) => last = told(&error),

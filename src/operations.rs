@@ -1,6 +1,8 @@
 //! The listener for operators' tools: `/metrics`, `/healthz`, `/readyz`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,10 +12,14 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 use pingora_http::ResponseHeader;
 use pooler_filter::{Reject, RejectKind};
+use tokio::time::timeout;
 
+use crate::disk::{self, DiskGuard};
 use crate::server::Lifecycle;
 use crate::telemetry::Metrics;
 
+/// How long a probe may take to ask, and to take its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -22,11 +28,20 @@ const JSON: &str = "application/json";
 pub(crate) struct Operations {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) disk: Arc<DiskGuard>,
+    /// The directory of the store.
+    pub(crate) store: PathBuf,
 }
 
 type Answer = (StatusCode, &'static str, Vec<u8>);
 
 impl Operations {
+    /// All metrics; what nobody counts is measured now.
+    fn scraped(&self) -> prometheus::Result<Vec<u8>> {
+        self.metrics.disk(self.disk.free(), disk::size_of(&self.store).ok());
+        self.metrics.render()
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Answer {
         let known = matches!(path, "/metrics" | "/healthz" | "/readyz");
         if known && !matches!(*method, Method::GET | Method::HEAD) {
@@ -34,7 +49,7 @@ impl Operations {
             return (reject.status(), JSON, reject.envelope());
         }
         match path {
-            "/metrics" => match self.metrics.render() {
+            "/metrics" => match self.scraped() {
                 Ok(text) => (StatusCode::OK, TEXT, text),
                 Err(error) => {
                     let reject = Reject::internal(error);
@@ -42,7 +57,9 @@ impl Operations {
                 }
             },
             "/healthz" => (StatusCode::OK, JSON, br#"{"status":"ok"}"#.to_vec()),
-            "/readyz" if self.lifecycle.is_ready() => (StatusCode::OK, JSON, br#"{"status":"ok"}"#.to_vec()),
+            "/readyz" if self.lifecycle.is_ready() && !self.disk.is_low() => {
+                (StatusCode::OK, JSON, br#"{"status":"ok"}"#.to_vec())
+            }
             "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, JSON, br#"{"status":"unavailable"}"#.to_vec()),
             _ => {
                 let reject = Reject::new(RejectKind::NotFound, "not_found", "Not Found");
@@ -59,8 +76,7 @@ impl HttpServerApp for Operations {
         mut session: ServerSession,
         _: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let limit = std::time::Duration::from_secs(10);
-        if !matches!(tokio::time::timeout(limit, session.read_request()).await, Ok(Ok(true))) {
+        if !matches!(timeout(PATIENCE, session.read_request()).await, Ok(Ok(true))) {
             return None;
         }
         let head = session.req_header();
@@ -72,15 +88,17 @@ impl HttpServerApp for Operations {
             head.insert_header(header::CONTENT_LENGTH, body.len())?;
             Ok(head)
         });
-        let sent = match head {
-            Ok(head) => session.write_response_header(Box::new(head)).await,
-            Err(error) => Err(error),
+        let sending = async {
+            session.write_response_header(Box::new(head?)).await?;
+            if !is_head {
+                session.write_response_body(Bytes::from(body), true).await?;
+            }
+            session.finish().await
         };
-        if sent.is_ok() && !is_head && session.write_response_body(Bytes::from(body), true).await.is_err() {
-            tracing::debug!("a probe left before its answer");
-        }
-        if let Err(error) = session.finish().await {
-            tracing::debug!(%error, "a probe's connection broke");
+        match timeout(PATIENCE, sending).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a probe left before its answer"),
+            Err(_) => tracing::debug!("a probe did not take its answer"),
         }
         None
     }

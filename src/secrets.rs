@@ -10,6 +10,8 @@
 //! | `sealer` | sealing and opening of tokens |
 //! | `pool_key` | pool keys: text, digest, comparison |
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key_file;
 mod keyring;
 mod pool_key;

@@ -13,7 +13,9 @@
 //! | `rules` | the steps themselves, the same for every engine |
 //! | `engine` | the traits for whatever can run a step |
 //! | `memory`, `sled` | the engines |
+//! | `backup`, `verify` | every row in one file, and back; whether every row is what was written |
 
+mod backup;
 mod catalog;
 mod codec;
 mod control;
@@ -28,21 +30,27 @@ pub mod records;
 mod rules;
 mod sled;
 mod tokens;
+mod verify;
 
 #[cfg(test)]
 pub(crate) mod conformance;
 
 use std::sync::Arc;
 
+pub use backup::{BackupError, BackupInfo, BackupKeeper, Backups, Restored, refuse_if_gone, restore};
 pub use catalog::{CatalogRows, CatalogStore};
+#[cfg(any(test, fuzzing))]
+pub(crate) use codec::fuzz;
 pub use control::{Actor, Change, ChangeRecord, ControlOp, ControlStore, ControlTx, KeyMark, Rev, Snapshot};
 pub use durable::{Appended, Durable};
 pub use error::{Clash, StoreError, StoreOpenError};
 pub use files::FileStore;
 pub use ledger::{CommitStats, LedgerStore, RequestFilter};
 pub use memory::MemoryStore;
-pub use sled::{CommitFn, FatalFn, SledOptions, SledStore};
+use sled::FORMAT as STORE_FORMAT;
+pub use sled::{CommitFn, FatalFn, Pace, SledOptions, SledStore};
 pub use tokens::{AbortKind, RefreshGrant, TokenStore};
+pub use verify::{Finding, Report, TableReport, verify};
 
 /// The stores of one process. They are usually one engine seen through all the traits.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ mod keys;
 mod models;
 mod pools;
 mod requests;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use super::command::Command;
 use super::reply::{Refusal, Reply};
 use crate::catalog::ModelCatalog;
 use crate::config::Origin;
+use crate::pool::Pool;
 use crate::secrets::{Peppers, Sealer, SecretsError};
 use crate::store::records::{AccountRecord, AccountStatus, KeyRecord, KeyStatus, PoolRecord};
-use crate::store::{Actor, Clash, ControlTx, Rev, Snapshot, StoreError, Stores};
+use crate::store::{Actor, BackupKeeper, Clash, ControlTx, Rev, Snapshot, StoreError, Stores};
 
 /// How often a change is tried again because another change was faster.
 const TRIES: usize = 4;
@@ -85,19 +87,28 @@ pub struct BackendParts {
     pub(crate) catalog: Arc<ModelCatalog>,
     /// Learns of changes.
     pub on_change: Arc<dyn OnChange>,
+    /// Makes backups; none: this store has none.
+    pub backups: Option<Arc<BackupKeeper>>,
 }
 
 /// Carries commands out.
 #[derive(Debug)]
 pub struct Backend {
     parts: BackendParts,
+    /// That of the running gateway, which knows how the accounts are doing.
+    pool: Option<Arc<Pool>>,
 }
 
 impl Backend {
     /// One that works with these parts.
     #[must_use]
     pub const fn new(parts: BackendParts) -> Self {
-        Self { parts }
+        Self { parts, pool: None }
+    }
+
+    /// The same in a gateway that runs with this pool.
+    pub(crate) fn running(self, pool: Arc<Pool>) -> Self {
+        Self { pool: Some(pool), ..self }
     }
 
     /// Carries a command out, and leaves a line about it in the log.
@@ -138,6 +149,7 @@ impl Backend {
             Command::ModelList { pool } => self.model_list(pool.as_deref()).await,
             Command::RequestList { limit } => self.request_list(limit).await,
             Command::RequestShow { id } => self.request_show(&id).await,
+            Command::StoreBackup {} => self.store_backup().await,
         }
     }
 

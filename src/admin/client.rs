@@ -14,6 +14,8 @@ use super::wire::{self, Ask, Line, VERSION};
 
 /// How long to wait for each line of the answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for the answer to a command that reads the whole store.
+const LONG_PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// The one line with a secret is shorter than this.
 const ROOM: usize = 4096;
 
@@ -44,17 +46,18 @@ pub async fn call(socket: &Path, command: &Command) -> Result<Vec<Reply>, CallEr
     let (read, mut write) = stream.split();
     // A gateway that turns us away does not take the command but says why: so look for the answer first.
     let sent = wire::write(&mut write, &Ask { version: VERSION, command }).await;
-    let answer = collect(BufReader::new(read)).await;
+    let patience = if matches!(command, Command::StoreBackup {}) { LONG_PATIENCE } else { PATIENCE };
+    let answer = collect(BufReader::new(read), patience).await;
     match (answer, sent) {
         (Err(CallError::Cut(_)), Err(error)) => Err(CallError::Unreachable(error)),
         (answer, _) => answer,
     }
 }
 
-async fn collect(mut read: impl AsyncBufRead + Unpin) -> Result<Vec<Reply>, CallError> {
+async fn collect(mut read: impl AsyncBufRead + Unpin, patience: Duration) -> Result<Vec<Reply>, CallError> {
     let mut replies = Vec::new();
     loop {
-        let line = tokio::time::timeout(PATIENCE, wire::read(&mut read, ROOM)).await;
+        let line = tokio::time::timeout(patience, wire::read(&mut read, ROOM)).await;
         let line = line.map_err(|_| CallError::Cut("it took too long".to_owned()))?;
         let line = line.map_err(|error| CallError::Cut(error.to_string()))?;
         let line = line.ok_or_else(|| CallError::Cut("it closed the connection".to_owned()))?;

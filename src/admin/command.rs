@@ -102,6 +102,8 @@ pub enum Command {
         /// Its id, or the beginning of it.
         id: String,
     },
+    /// Makes a backup of the store.
+    StoreBackup {},
 }
 
 /// What to change of a pool.
@@ -142,6 +144,7 @@ impl Command {
             Self::ModelList { .. } => "models",
             Self::RequestList { .. } => "requests list",
             Self::RequestShow { .. } => "requests show",
+            Self::StoreBackup {} => "store backup",
         }
     }
 
@@ -160,7 +163,7 @@ impl Command {
                 account
             }
             Self::RequestShow { id } => id,
-            Self::PoolList {} | Self::RequestList { .. } => "",
+            Self::PoolList {} | Self::RequestList { .. } | Self::StoreBackup {} => "",
         }
     }
 
@@ -182,7 +185,8 @@ impl Command {
             | Self::AccountList { .. }
             | Self::ModelList { .. }
             | Self::RequestList { .. }
-            | Self::RequestShow { .. } => false,
+            | Self::RequestShow { .. }
+            | Self::StoreBackup {} => false,
         }
     }
 }

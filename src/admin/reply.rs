@@ -23,8 +23,37 @@ pub enum Reply {
     Model(ModelRow),
     /// A request.
     Request(Box<RequestRow>),
+    /// A backup of the store.
+    Backup(BackupRow),
     /// Something the operator must know.
     Warning(String),
+}
+
+/// A backup of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRow {
+    /// The file.
+    pub file: String,
+    /// When it was made.
+    pub made_at: String,
+    /// Revision of the control plane in it.
+    pub rev: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size, in bytes.
+    pub bytes: u64,
+}
+
+impl From<&crate::store::BackupInfo> for BackupRow {
+    fn from(info: &crate::store::BackupInfo) -> Self {
+        Self {
+            file: info.path.display().to_string(),
+            made_at: super::time::rfc3339(info.made_at),
+            rev: info.rev,
+            rows: info.rows,
+            bytes: info.bytes,
+        }
+    }
 }
 
 /// A pool.
@@ -109,10 +138,30 @@ pub struct AccountRow {
     pub simulated: bool,
     /// When its access token ends, where known.
     pub access_expires_at: Option<String>,
+    /// What a running gateway knows of its quota.
+    #[serde(default)]
+    pub quota: Option<QuotaRow>,
     /// How often its tokens were replaced, the first import included.
     pub token_version: u64,
     /// When it was imported first.
     pub created_at: String,
+}
+
+/// What is known of an account's quota, and what follows for the order of accounts (docs/routing.md, Quota classes).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaRow {
+    /// `precise`, `credit_backed`, `unknown`, `weekly_only`, `no_windows` or `exhausted`.
+    pub class: String,
+    /// Why.
+    pub reason: String,
+    /// When there is quota again, where it is exhausted and that is known.
+    pub resets_at: Option<String>,
+    /// Whole percent used of the primary window, where known.
+    pub primary_used_percent: Option<u64>,
+    /// The same of the weekly one.
+    pub secondary_used_percent: Option<u64>,
+    /// When something was told last.
+    pub heard_at: Option<String>,
 }
 
 /// A model of a pool.

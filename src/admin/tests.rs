@@ -63,6 +63,7 @@ impl Gateway {
             clock: Arc::new(SystemClock),
             catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
             on_change,
+            backups: None,
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async move { drop(stopped.await) };

@@ -23,7 +23,7 @@ pub(super) enum Action {
     /// Runs the gateway
     Serve(Location),
     /// Reads the configuration as a start does, and names the first mistake
-    Check(Location),
+    Check(CheckArgs),
     /// Runs a gateway with a simulated upstream, a pool and a key
     Demo(DemoArgs),
     /// Runs the simulated upstream alone
@@ -38,6 +38,8 @@ pub(super) enum Action {
     Models(ModelsArgs),
     /// Requests: what happened
     Requests(Group<RequestsAction>),
+    /// Store: check it, back it up, restore it
+    Store(Group<StoreAction>),
 }
 
 /// Which installation is meant; neither: all defaults.
@@ -60,6 +62,16 @@ impl Location {
             (None, data) => Ok(ConfigFile::none(data.clone())),
         }
     }
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) at: Location,
+    /// Leaves the files of certificates alone: they are on another machine
+    #[arg(long)]
+    pub(super) without_certificates: bool,
 }
 
 /// Where a command goes, and how it answers.
@@ -266,5 +278,24 @@ pub(super) enum RequestsAction {
     Show {
         /// The id that the client got as x-request-id, or its beginning
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreAction {
+    /// Looks at every row of a store that no gateway has, or of a backup. Exit code 1: damaged; 3: whole, but something refers to what is not there
+    Verify {
+        /// This backup instead of the store
+        file: Option<PathBuf>,
+    },
+    /// Makes a backup: of a running gateway's store while it goes on, or of one that nobody has
+    Backup,
+    /// Puts a backup in the place of a store that no gateway has
+    Restore {
+        /// This backup; default: the newest one that can be read to its end
+        file: Option<PathBuf>,
+        /// Moves the store that is there to store.bad-<time> beside it
+        #[arg(long)]
+        replace: bool,
     },
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Io;
 use super::table::{Table, shown};
-use crate::admin::{AccountRow, KeyRow, ModelRow, NewKey, PoolRow, Reply, RequestRow};
+use crate::admin::{AccountRow, BackupRow, KeyRow, ModelRow, NewKey, PoolRow, QuotaRow, Reply, RequestRow};
 
 /// How to show an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ fn json(replies: &[Reply]) -> io::Result<String> {
             Reply::Account(row) => serde_json::to_string(row)?,
             Reply::Model(row) => serde_json::to_string(row)?,
             Reply::Request(row) => serde_json::to_string(row)?,
+            Reply::Backup(row) => serde_json::to_string(row)?,
             Reply::Warning(_) => continue,
         });
         text.push('\n');
@@ -60,6 +61,7 @@ fn table(replies: &[Reply]) -> String {
             Reply::Account(row) => (ACCOUNT, account(row)),
             Reply::Model(row) => (MODEL, model(row)),
             Reply::Request(row) => (REQUEST, request(row)),
+            Reply::Backup(row) => (BACKUP, backup(row)),
             Reply::NewKey(_) | Reply::Warning(_) => continue,
         };
         table.get_or_insert_with(|| Table::new(head)).line(cells);
@@ -98,7 +100,8 @@ fn key(row: &KeyRow) -> Vec<String> {
     ]
 }
 
-const ACCOUNT: &[&str] = &["ACCOUNT", "STATUS", "POOLS", "PLAN", "ORIGIN", "SIMULATED", "TOKEN ENDS", "ID"];
+const ACCOUNT: &[&str] =
+    &["ACCOUNT", "STATUS", "POOLS", "PLAN", "QUOTA", "USED", "ORIGIN", "SIMULATED", "TOKEN ENDS", "ID"];
 
 fn account(row: &AccountRow) -> Vec<String> {
     vec![
@@ -106,11 +109,25 @@ fn account(row: &AccountRow) -> Vec<String> {
         row.status.clone(),
         row.pools.join(","),
         text(row.plan.as_ref()),
+        row.quota.as_ref().map_or_else(|| "-".to_owned(), quota),
+        row.quota.as_ref().map_or_else(|| "-".to_owned(), used),
         row.origin.clone(),
         if row.simulated { "yes" } else { "no" }.to_owned(),
         moment(row.access_expires_at.as_deref()),
         row.id.clone(),
     ]
+}
+
+/// The class and why, such as `exhausted (weekly_exhausted) until 2026-11-22 14:00:00`.
+fn quota(row: &QuotaRow) -> String {
+    let until = row.resets_at.as_deref().map(|at| format!(" until {}", moment(Some(at))));
+    format!("{} ({}){}", row.class, row.reason, until.unwrap_or_default())
+}
+
+/// Of the primary and of the weekly window, such as `42% / 7%`.
+fn used(row: &QuotaRow) -> String {
+    let percent = |used: Option<u64>| used.map_or_else(|| "-".to_owned(), |used| format!("{used}%"));
+    format!("{} / {}", percent(row.primary_used_percent), percent(row.secondary_used_percent))
 }
 
 const MODEL: &[&str] = &["POOL", "MODEL", "STATE", "LITE", "CONTEXT", "UPSTREAM MODEL", "ACCOUNTS"];
@@ -146,6 +163,12 @@ fn request(row: &RequestRow) -> Vec<String> {
     ]
 }
 
+const BACKUP: &[&str] = &["FILE", "MADE", "REVISION", "ROWS", "BYTES"];
+
+fn backup(row: &BackupRow) -> Vec<String> {
+    vec![row.file.clone(), moment(Some(&row.made_at)), row.rev.to_string(), row.rows.to_string(), row.bytes.to_string()]
+}
+
 fn details(reply: &Reply) -> String {
     match reply {
         Reply::Pool(row) => {
@@ -159,6 +182,7 @@ fn details(reply: &Reply) -> String {
         Reply::Account(row) => pairs(ACCOUNT, account(row), &[]),
         Reply::Model(row) => pairs(MODEL, model(row), &[]),
         Reply::Request(row) => request_details(row),
+        Reply::Backup(row) => pairs(BACKUP, backup(row), &[]),
         Reply::Warning(_) => String::new(),
     }
 }

@@ -9,7 +9,7 @@ use crate::admin::{Backend, BackendParts, CallError, Command, Nobody, Refusal, R
 use crate::catalog::ModelCatalog;
 use crate::config::Settings;
 use crate::secrets::unlock;
-use crate::store::{SledOptions, SledStore, StoreError, StoreOpenError, Stores};
+use crate::store::{BackupKeeper, SledOptions, SledStore, StoreError, StoreOpenError, Stores, refuse_if_gone};
 
 pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Vec<Reply>, Failure> {
     let socket = settings.data.socket();
@@ -18,6 +18,7 @@ pub(super) async fn execute(settings: &Settings, command: Command) -> Result<Vec
         answered => return Ok(answered?),
     }
     let data = &settings.data;
+    refuse_if_gone(&data.store(), &settings.backups())?;
     if !data.store().exists() && !command.changes() {
         return Err(Failure::new(format!("there is no store in {}", data.dir.display())));
     }
@@ -41,6 +42,8 @@ async fn by_itself(settings: &Settings, store: &Arc<SledStore>, command: Command
     let stores = Stores::of(store);
     let unlocked = unlock(&settings.secrets.keys, &settings.data.secrets_key(), stores.control.as_ref()).await;
     let unlocked = unlocked.map_err(|error| Failure::new(error.to_string()))?;
+    let clock = Arc::new(SystemClock);
+    let keeper = BackupKeeper::new(Arc::clone(store), settings.backups(), clock.clone());
     let catalog = catalog(settings, &stores).await.map_err(|error| Failure::new(error.to_string()))?;
     let backend = Backend::new(BackendParts {
         sealer: unlocked.keyring.sealer(),
@@ -48,9 +51,10 @@ async fn by_itself(settings: &Settings, store: &Arc<SledStore>, command: Command
         stores,
         origin: settings.accounts.origin.clone(),
         issuer: settings.accounts.issuer.clone(),
-        clock: Arc::new(SystemClock),
+        clock,
         catalog,
         on_change: Arc::new(Nobody),
+        backups: Some(Arc::new(keeper)),
     });
     let result = backend.execute(command, &Who::this_process()).await;
     store.close();

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_core::protocols::Stream;
-use pingora_core::protocols::http::client::HttpSession;
-use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::protocols::http::v1::client::HttpSession;
+use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
 use pingora_error::{Error, ErrorType, RetryType};
 use pingora_http::RequestHeader;
 use pooler_filter::form::Chunks;
@@ -18,6 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Client;
 use super::error::{NetError, told};
+use super::framing::{self, End};
+use crate::cork::Gate;
 
 /// Body bytes handed to the connection at once.
 const SLICE: usize = 64 * 1024;
@@ -28,6 +30,8 @@ const COALESCE_READS: usize = 64;
 const EARLY: Duration = Duration::from_secs(1);
 /// How long a peer may take to let a connection be closed in good order.
 const PARTING: Duration = Duration::from_secs(1);
+/// Most interim answers before the one that counts.
+const MOST_INFORMED: usize = 16;
 /// How Pingora says that a connection ended before the first byte of an answer; its type says no more than that it ended.
 const NO_BYTE: &str = "while reading response headers, bytes already read: 0";
 
@@ -107,8 +111,8 @@ impl Connection {
     /// Writes the request and waits for the head of the answer.
     pub async fn call(&mut self, call: &Call) -> Result<StatusCode, NetError> {
         let idle = self.client.options.idle_timeout;
-        self.session.set_write_timeout(Some(idle));
-        self.session.set_read_timeout(None);
+        self.session.write_timeout = Some(idle);
+        self.session.read_timeout = None;
         let head = self.request_head(call)?;
         // Until all is written, so that it also holds when the caller gives up meanwhile.
         let poolable = mem::replace(&mut self.poolable, false);
@@ -128,8 +132,8 @@ impl Connection {
 
     fn request_head(&self, call: &Call) -> Result<RequestHeader, NetError> {
         let bad = |e: Box<Error>| NetError::broken(&e);
-        let mut head = RequestHeader::build(call.method.clone(), call.path.as_bytes(), Some(call.headers.len() + 2))
-            .map_err(bad)?;
+        let room = Some(call.headers.len() + 2);
+        let mut head = RequestHeader::build_no_case(call.method.clone(), call.path.as_bytes(), room).map_err(bad)?;
         for (name, value) in &call.headers {
             head.append_header(name.clone(), value.clone()).map_err(bad)?;
         }
@@ -146,32 +150,45 @@ impl Connection {
             let late = *error.etype() == ErrorType::WriteTimedout;
             if late { NetError::TimedOut(idle) } else { NetError::broken(&error) }
         };
+        // A head and a small body leave together.
+        let gate = Gate::of(self.session.stream());
+        gate.iter().for_each(Gate::hold);
         self.session.write_request_header(Box::new(head)).await.map_err(failed)?;
-        let mut left = body.len();
         for piece in body.pieces() {
-            let mut piece = piece.clone();
-            while !piece.is_empty() {
-                let slice = piece.split_to(piece.len().min(SLICE));
-                left -= slice.len();
-                self.session.write_request_body(slice, left == 0).await.map_err(failed)?;
+            for slice in piece.chunks(SLICE) {
+                self.session.write_body(slice).await.map_err(failed)?;
             }
         }
+        gate.iter().for_each(Gate::release);
         // The last flush has no deadline of Pingora's.
-        match timeout(idle, self.session.finish_request_body()).await {
-            Ok(done) => done.map_err(failed),
+        match timeout(idle, self.session.finish_body()).await {
+            Ok(done) => done.map(drop).map_err(failed),
             Err(_) => Err(NetError::TimedOut(idle)),
         }
     }
 
     async fn read_head(&mut self) -> Result<StatusCode, Headless> {
-        let mut informed = false;
+        let mut informed = 0;
         loop {
-            let read = self.session.read_response_header().await;
-            read.map_err(|e| Headless { why: told(&e), silent: !informed && is_silent(&e) })?;
-            match self.session.response_header().map(|head| head.status) {
+            let read = self.session.read_response().await;
+            read.map_err(|e| Headless { why: told(&e), silent: informed == 0 && is_silent(&e) })?;
+            match self.session.get_status() {
                 Some(StatusCode::SWITCHING_PROTOCOLS) => return Ok(StatusCode::SWITCHING_PROTOCOLS),
-                Some(status) if status.is_informational() => informed = true,
-                Some(status) => return Ok(status),
+                Some(status) if status.is_informational() && informed < MOST_INFORMED => informed += 1,
+                Some(status) if status.is_informational() => {
+                    return Err(Headless { why: "too many interim answers".to_owned(), silent: false });
+                }
+                Some(status) => {
+                    return match framing::judge(&self.session.get_headers_raw_bytes()) {
+                        End::Folded => Err(Headless { why: "a folded header".to_owned(), silent: false }),
+                        // The connection is not used again.
+                        End::Doubtful => {
+                            self.poolable = false;
+                            Ok(status)
+                        }
+                        End::Clear => Ok(status),
+                    };
+                }
                 None => return Err(Headless { why: "no head".to_owned(), silent: false }),
             }
         }
@@ -180,7 +197,7 @@ impl Connection {
     /// Headers of the answer.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.session.response_header().map(|head| &head.headers)
+        self.session.resp_header().map(|head| &head.headers)
     }
 
     /// A header of the answer as text.
@@ -196,25 +213,29 @@ impl Connection {
             return Err(NetError::Broken(why.clone()));
         }
         let idle = self.client.options.idle_timeout;
-        let read =
-            timeout_at(deadline, self.session.read_response_body()).await.map_err(|_| NetError::TimedOut(idle))?;
-        match read {
-            Ok(Some(first)) => Ok(Some(self.gather(first))),
-            Ok(None) => Ok(None),
-            Err(error) => Err(NetError::Broken(self.broken.insert(told(&error)).clone())),
-        }
+        let read = timeout_at(deadline, self.session.read_body_ref()).await.map_err(|_| NetError::TimedOut(idle))?;
+        let mut all = match read {
+            Ok(Some(first)) => BytesMut::from(first),
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(NetError::Broken(self.broken.insert(told(&error)).clone())),
+        };
+        self.gather(&mut all);
+        Ok(Some(all.freeze()))
     }
 
-    /// A failure met while gathering is told by the next read, after these bytes went on.
-    fn gather(&mut self, first: Bytes) -> Bytes {
-        let mut all: Option<BytesMut> = None;
+    /// Adds what is there already. A failure met by that is told by the next read, after these bytes went on.
+    fn gather(&mut self, all: &mut BytesMut) {
         for _ in 0..COALESCE_READS {
-            if self.session.response_done() || all.as_ref().map_or(first.len(), BytesMut::len) >= COALESCE_BYTES {
+            if self.session.is_body_done() || all.len() >= COALESCE_BYTES {
                 break;
             }
-            match tokio::task::unconstrained(self.session.read_response_body()).now_or_never() {
+            match tokio::task::unconstrained(self.session.read_body_ref()).now_or_never() {
                 Some(Ok(Some(more))) => {
-                    all.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&more);
+                    if all.capacity() - all.len() < more.len() {
+                        // Where there is a second piece there are many.
+                        all.reserve(COALESCE_BYTES / 2 + more.len());
+                    }
+                    all.extend_from_slice(more);
                 }
                 Some(Err(error)) => {
                     self.broken = Some(told(&error));
@@ -223,7 +244,6 @@ impl Connection {
                 Some(Ok(None)) | None => break,
             }
         }
-        all.map_or(first, BytesMut::freeze)
     }
 
     /// When the next byte must have come.
@@ -245,16 +265,16 @@ impl Connection {
         }
     }
 
-    /// The bare connection after the peer has switched protocols, with the bytes that came behind its answer. None for HTTP/2.
+    /// The bare connection after the peer has switched protocols, with the bytes that came behind its answer.
     #[must_use]
-    pub fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
-        let HttpSession::H1(mut session) = self.session else { return None };
+    pub fn into_stream(self) -> (Stream, Vec<u8>) {
+        let mut session = self.session;
         // What was read together with the head comes with the first read; a read that would have to wait has taken nothing.
         let early = match tokio::task::unconstrained(session.read_body_bytes()).now_or_never() {
             Some(Ok(Some(bytes))) => bytes.into(),
             Some(Ok(None) | Err(_)) | None => Vec::new(),
         };
-        Some((session.into_inner(), early))
+        (session.into_inner(), early)
     }
 
     /// Gives the connection back to the pool, only after the whole answer was read; one that the pool must not have is closed.
@@ -262,10 +282,12 @@ impl Connection {
         if !self.poolable || self.broken.is_some() {
             return self.close().await;
         }
-        let Self { client, session, peer, .. } = self;
-        let idle = client.options.pool_idle;
+        let Self { client, mut session, peer, .. } = self;
+        session.respect_keepalive();
         // It is closed when the answer says so. Whoever takes longer for that is left.
-        let _ = timeout(PARTING, client.connector.release_http_session(session, &peer, Some(idle))).await;
+        if let Ok(Some(stream)) = timeout(PARTING, session.reuse()).await {
+            client.connector.release_stream(stream, peer.reuse_hash(), Some(client.options.pool_idle));
+        }
     }
 
     /// Closes the connection at once, so that the upstream stops working for us.

@@ -3,6 +3,9 @@
 //!
 //! The checksum covers the table and the key as well as the body: a row that turns up in a wrong place is found out.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use std::ops::Range;
 
 use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};

@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 use pooler_filter::KeyId;
 
 use super::StoreError;
-use super::codec::{HourSums, Stored, Table, decode, encode, key};
+use super::codec::{HourSums, MetaNumber, Stored, Table, decode, encode, key};
 use super::records::UsageSums;
 
 /// What a scan calls for each row, in order, until it breaks.
@@ -29,6 +29,9 @@ pub(super) trait Rows {
 /// Rows to be written (some) or deleted (none).
 pub(super) type Writes = BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>;
 
+/// Name of the number of rows in the table of requests.
+pub(super) const REQUESTS: &str = "requests";
+
 /// Rows with the changes of the present group on top.
 pub(super) struct Draft<'a> {
     rows: &'a dyn Rows,
@@ -37,18 +40,24 @@ pub(super) struct Draft<'a> {
     /// What keys took, by key and hour; written once for the whole group.
     gains: HashMap<(KeyId, u32), UsageSums>,
     step_gains: Vec<(KeyId, u32, UsageSums)>,
+    /// Rows of requests that are new, less those that go.
+    requests: i64,
+    step_requests: i64,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(rows: &'a dyn Rows) -> Self {
-        Self { rows, group: Writes::new(), step: Writes::new(), gains: HashMap::new(), step_gains: Vec::new() }
+        let (gains, step_gains) = (HashMap::new(), Vec::new());
+        Self { rows, group: Writes::new(), step: Writes::new(), gains, step_gains, requests: 0, step_requests: 0 }
     }
 
     /// Runs one step: all its changes join the group, or, when it fails, none.
     pub(super) fn step<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let result = step(self);
         let changes = std::mem::take(&mut self.step);
+        let requests = std::mem::take(&mut self.step_requests);
         if result.is_ok() {
+            self.requests += requests;
             self.group.extend(changes);
             for (key, hour, gain) in self.step_gains.drain(..) {
                 *self.gains.entry((key, hour)).or_default() += gain;
@@ -62,6 +71,30 @@ impl<'a> Draft<'a> {
     /// Adds to the sums of a key. They are read and written once for each key, hour and group, however many requests ended.
     pub(super) fn gain(&mut self, key: &KeyId, hour: u32, gain: UsageSums) {
         self.step_gains.push((key.clone(), hour, gain));
+    }
+
+    /// Notes that rows of requests are new, or go if it is less than none. Their number is written once for the group, so that rows which the
+    /// engine lost are missed (docs/store.md, Verification).
+    pub(super) const fn count_requests(&mut self, more: i64) {
+        self.step_requests += more;
+    }
+
+    /// The number of rows of requests after this group; a store from before they were counted stays without one.
+    fn write_requests(&mut self) -> Result<(), StoreError> {
+        let more = std::mem::take(&mut self.requests);
+        let place = key::meta(REQUESTS);
+        if more == 0 {
+            return Ok(());
+        }
+        match self.read::<MetaNumber>(&place) {
+            Ok(None) => Ok(()),
+            Ok(Some(MetaNumber(count))) => self.write(place, &MetaNumber(count.saturating_add_signed(more))),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "the number of requests is damaged");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The changes of all steps that succeeded. A sum that is damaged stays as it is, and does not keep requests from ending: their rows are
@@ -80,6 +113,7 @@ impl<'a> Draft<'a> {
             sums.0 += gain;
             self.write(place, &sums)?;
         }
+        self.write_requests()?;
         self.group.extend(self.step);
         Ok(self.group)
     }

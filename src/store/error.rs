@@ -79,7 +79,8 @@ pub enum StoreOpenError {
     },
     /// The engine cannot make sense of its files.
     #[error(
-        "the store {} is damaged and was left as it is: {detail}. Move the directory aside and restore a backup",
+        "the store {} is damaged: {detail}. Nothing was thrown away. `codex-pooler store restore --replace` moves it aside and \
+         brings the last backup back",
         path.display()
     )]
     Damaged {
@@ -87,6 +88,19 @@ pub enum StoreOpenError {
         path: PathBuf,
         /// What the engine said.
         detail: String,
+    },
+    /// There is none, where there was one.
+    #[error(
+        "there is no store {}, and there was one: {} is still there. `codex-pooler store restore` brings the last backup back; to begin \
+         anew, move that away first",
+        path.display(),
+        trace.display()
+    )]
+    Gone {
+        /// The store's directory.
+        path: PathBuf,
+        /// What an earlier one left.
+        trace: PathBuf,
     },
     /// It was written by a newer version of this program.
     #[error("the store {} has format {found}, this program knows formats up to {known}", path.display())]

@@ -4,10 +4,12 @@
 //! group `db` is synced through a handle of our own. One thread commits, in groups; what is acknowledged survives kill -9 and a
 //! power cut.
 
+mod age;
 mod committer;
 mod files;
 mod open;
 mod queue;
+mod still;
 mod trees;
 
 use std::fmt;
@@ -20,8 +22,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use self::committer::Clockwork;
+pub(super) use self::open::FORMAT;
 use self::queue::Queue;
+pub use self::still::Pace;
+pub(super) use self::still::Still;
 use self::trees::Trees;
+use super::draft::Writes;
 use super::engine::{Engine, View, Work};
 use super::ledger::CommitStats;
 use super::records::BootId;
@@ -52,6 +58,19 @@ impl SledOptions {
             std::process::abort();
         });
         Self { path: path.into(), cache_bytes: 64 << 20, fatal, on_commit: None }
+    }
+
+    /// The same for the store in another directory.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// The store's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// How much memory the engine may use for its cache; 64 MiB if not set.
@@ -96,6 +115,11 @@ pub struct SledStore {
     committer: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Keeps every process from opening a store.
+pub(super) struct Held {
+    _lock: files::Lock,
+}
+
 impl SledStore {
     /// Opens the store, and makes it if it is not there. Blocks while the engine reads its files.
     ///
@@ -117,6 +141,34 @@ impl SledStore {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps every process from opening the store in this directory, until it is dropped.
+    pub(super) fn hold(path: &Path) -> Result<Held, StoreOpenError> {
+        let lock = files::lock(path).map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
+        lock.map(|lock| Held { _lock: lock }).ok_or_else(|| StoreOpenError::Locked { path: path.to_owned() })
+    }
+
+    /// Makes a store of rows as they are, on disk when it returns. Only for one that is not in use yet: not even the format is looked at.
+    pub(super) fn write_rows<E>(
+        options: &SledOptions,
+        rows: impl FnOnce(&mut dyn FnMut(Writes) -> Result<(), StoreError>) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        E: From<StoreOpenError> + From<StoreError>,
+    {
+        open::write_rows(options, rows)
+    }
+
+    /// Reads all rows as they are at this moment, while the store goes on. One at a time; blocks.
+    pub(super) fn still<T, E: From<StoreError>>(
+        &self,
+        pace: Pace,
+        read: impl FnOnce(&Still<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let trees = self.trees.lock().clone();
+        let trees = trees.ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))?;
+        read(&Still::begin(&trees, pace)?)
     }
 
     /// Makes everything that is queued durable, then closes the files. Blocks meanwhile. Later calls of anything fail.

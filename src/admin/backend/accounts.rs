@@ -3,8 +3,9 @@
 use pooler_filter::AccountId;
 
 use super::{Backend, Find, Who};
-use crate::admin::reply::{AccountRow, Refusal, Reply};
+use crate::admin::reply::{AccountRow, QuotaRow, Refusal, Reply};
 use crate::admin::time::rfc3339;
+use crate::pool::{Class, Evidence, Pool, Window};
 use crate::store::records::{AccountRecord, AccountStatus, AssignmentRecord, TokenRecord};
 use crate::store::{ControlOp, ControlTx, Snapshot, StoreError};
 
@@ -119,9 +120,30 @@ impl Backend {
             issuer: account.issuer.clone(),
             simulated: account.simulated,
             access_expires_at: tokens.as_ref().and_then(|t| t.tokens.access_expires_at).map(rfc3339),
+            quota: self.pool.as_ref().map(|pool| quota_row(pool, account.id)),
             token_version: tokens.map_or(0, |t| t.version.0),
             created_at: rfc3339(account.created_at),
         })
+    }
+}
+
+/// What the running gateway knows of the account's quota.
+fn quota_row(pool: &Pool, account: AccountId) -> QuotaRow {
+    let (verdict, evidence) = pool.quota_of(account);
+    let resets_at = match verdict.class {
+        Class::Exhausted(resets_at) => resets_at.map(rfc3339),
+        Class::Usable(_) => None,
+    };
+    let limit = evidence.as_ref().and_then(Evidence::account_limit);
+    // Windows are told between 0 and 100.
+    let percent = |window: Window| (0..=100_u8).rev().find(|whole| f64::from(*whole) <= window.used_percent);
+    QuotaRow {
+        class: verdict.class.as_str().to_owned(),
+        reason: verdict.why.as_str().to_owned(),
+        resets_at,
+        primary_used_percent: limit.and_then(|limit| limit.primary).and_then(percent).map(u64::from),
+        secondary_used_percent: limit.and_then(|limit| limit.secondary).and_then(percent).map(u64::from),
+        heard_at: evidence.map(|evidence| rfc3339(evidence.observed_at)),
     }
 }
 

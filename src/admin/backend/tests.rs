@@ -60,6 +60,7 @@ impl Bench {
             clock: clock.clone(),
             catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
             on_change: told.clone(),
+            backups: None,
         });
         Self { keyring, clock, told, backend }
     }

@@ -187,6 +187,7 @@ fn a_gateway_that_runs_carries_the_command_out() {
         clock: Arc::new(SystemClock),
         catalog: Arc::new(crate::catalog::ModelCatalog::new(&crate::config::Settings::default())),
         on_change: Arc::new(Nobody),
+        backups: None,
     });
     let listener = Listener::bind(&place.dir().join("admin.sock"), &stores).unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -159,7 +159,7 @@ async fn a_connection_apart_is_not_of_the_pool_and_does_not_go_there() {
     let peer = apart.peer.clone();
     apart.release().await;
     let _open = server.await.unwrap();
-    assert!(!client.connector.get_http_session(&peer).await.unwrap().1);
+    assert!(!client.connector.get_stream(&peer).await.unwrap().1);
 }
 
 #[test]

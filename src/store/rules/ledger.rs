@@ -24,6 +24,7 @@ pub(in crate::store) fn record(
     let id = event.request_id();
     let place = key::request(id);
     let found = draft.read::<RequestRecord>(&place)?;
+    let new = found.is_none();
     let mut row = found.unwrap_or(RequestRecord { request_id: id, reserved: None, settled: None, lost: None });
     let ended = row.settled.is_some() || row.lost.is_some();
     match event {
@@ -55,6 +56,9 @@ pub(in crate::store) fn record(
         }
     }
     draft.write(place, &row)?;
+    if new {
+        draft.count_requests(1);
+    }
     Ok(Appended::Recorded)
 }
 
@@ -83,6 +87,7 @@ pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Resul
     let count = old.len();
     for key in old {
         draft.delete(Table::Requests, key);
+        draft.count_requests(-1);
     }
     Ok(count)
 }

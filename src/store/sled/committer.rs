@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,17 @@ use parking_lot::Mutex;
 
 use super::queue::Queue;
 use super::trees::Trees;
-use super::{CommitFn, FatalFn, files};
+use super::{CommitFn, FatalFn, age, files};
 use crate::store::StoreError;
 use crate::store::draft::Draft;
 use crate::store::engine::{Finish, Work};
 use crate::store::ledger::CommitStats;
 use crate::store::records::BootId;
+
+/// Groups begin at least this far apart. A store with little to do commits at once; a busy one makes larger groups, because a group costs
+/// nearly the same whatever is in it: a sync, several writes and a dozen threads that wake each other up. What waits is a request's first byte,
+/// for less than its upstream takes anyway.
+const PACE: Duration = Duration::from_millis(4);
 
 /// Times of the groups.
 #[derive(Default)]
@@ -61,13 +67,17 @@ pub(super) struct Committer {
     pub(super) lock: files::Lock,
     /// The engine's data file, to see when the engine let go of it.
     pub(super) data: File,
+    /// The store's directory, and how often the store was opened and closed.
+    pub(super) age: (PathBuf, u64),
 }
 
 impl Committer {
     /// Until the queue is closed and empty, or the disk fails.
     pub(super) fn run(mut self) {
-        while let Some(group) = self.queue.take() {
+        let (mut earliest, mut failed) = (None, false);
+        while let Some(group) = self.queue.take(earliest) {
             let operations = group.len();
+            earliest = Some(Instant::now() + PACE);
             // The engine panics on some damage; then nobody may be told that anything was stored.
             let failure = match catch_unwind(AssertUnwindSafe(|| self.commit(group, operations))) {
                 Ok(Ok(())) => continue,
@@ -76,13 +86,32 @@ impl Committer {
             };
             self.queue.fail();
             (self.fatal)(&failure);
+            failed = true;
             break;
+        }
+        if !failed {
+            self.grow_older();
         }
         let Self { trees, sync, lock, data, .. } = self;
         drop((trees, sync));
         // Only then may the next one open it: the engine lets go of its file a moment after its last handle is dropped.
         files::wait_until_free(&data);
         drop(lock);
+    }
+
+    /// The last row of all: a file that lost its end lacks it.
+    fn grow_older(&mut self) {
+        let (directory, age) = (self.age.0.clone(), self.age.1 + 1);
+        let grown = catch_unwind(AssertUnwindSafe(|| {
+            let row = age::row(age).map_err(|error| error.to_string())?;
+            self.trees.write(row).and_then(|()| self.trees.flush()).map_err(|error| error.to_string())?;
+            (self.sync)().and_then(|()| age::note(&directory, age)).map_err(|error| error.to_string())
+        }));
+        match grown {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error, "the store was closed without its last row"),
+            Err(_) => tracing::error!("the store was closed without its last row: the engine panicked"),
+        }
     }
 
     fn commit(&mut self, group: Vec<Work>, operations: usize) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Opening: the lock, the engine behind a panic barrier, the format, every file synced, and only then the committer.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use parking_lot::Mutex;
 use super::committer::{Clockwork, Committer, Sync};
 use super::queue::Queue;
 use super::trees::Trees;
-use super::{SledOptions, SledStore, files};
+use super::{SledOptions, SledStore, age, files};
 use crate::store::codec::{MetaNumber, Table, decode, encode, key};
-use crate::store::draft::{Rows, Writes};
+use crate::store::draft::{REQUESTS, Rows, Writes};
 use crate::store::records::BootId;
 use crate::store::rules;
 use crate::store::{StoreError, StoreOpenError};
 
 /// Format of the whole store: which tables there are and what they mean. 2: sums per key.
-const FORMAT: u32 = 2;
+pub(in crate::store) const FORMAT: u32 = 2;
 const FORMAT_KEY: &str = "format";
 /// The engine's only growing file.
 const DATA_FILE: &str = "db";
@@ -41,9 +41,19 @@ pub(super) fn open_with(
     let Some(lock) = files::lock(path).map_err(io)? else {
         return Err(StoreOpenError::Locked { path: path.clone() });
     };
+    let noted = age::noted(path).map_err(io)?;
+    if noted.is_some() && fs::metadata(path.join(DATA_FILE)).map_or(0, |data| data.len()) == 0 {
+        // Before the engine takes it for a new one.
+        return Err(damaged(path, "its data file is gone or empty"));
+    }
     let trees = Arc::new(behind_barrier(options)?);
+    let age = checked_age(path, &trees, noted.unwrap_or(0))? + 1;
     check_format(path, &trees)?;
+    let as_damage = |error: StoreError| damaged(path, &error.to_string());
+    let row = age::row(age).map_err(as_damage)?;
+    trees.write(row).and_then(|()| trees.flush()).map_err(|error| open_error(path, error))?;
     files::sync_all(path).map_err(io)?;
+    age::note(path, age).map_err(io)?;
 
     let store = SledStore {
         path: path.clone(),
@@ -62,14 +72,25 @@ pub(super) fn open_with(
         fatal: options.fatal.clone(),
         lock,
         data: File::open(path.join(DATA_FILE)).map_err(io)?,
+        age: (path.clone(), age),
     };
     let thread = std::thread::Builder::new().name("store-commit".to_owned()).spawn(move || committer.run());
     *store.committer.lock() = Some(thread.map_err(io)?);
     Ok(store)
 }
 
+/// A store that is younger than its note has lost what it had.
+fn checked_age(path: &Path, trees: &Trees, noted: u64) -> Result<u64, StoreOpenError> {
+    let stored = age::stored(trees).map_err(|error| damaged(path, &error.to_string()))?;
+    if stored < noted {
+        let what = format!("it has lost its end: it was opened and closed {noted} times, and knows of {stored}");
+        return Err(damaged(path, &what));
+    }
+    Ok(stored)
+}
+
 /// Opens the engine in a thread of its own: some damage makes it panic.
-fn behind_barrier(options: &SledOptions) -> Result<Trees, StoreOpenError> {
+pub(super) fn behind_barrier(options: &SledOptions) -> Result<Trees, StoreOpenError> {
     let config = sled::Config::new()
         .path(&options.path)
         .mode(sled::Mode::HighThroughput)
@@ -109,8 +130,8 @@ fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
     let key = key::meta(FORMAT_KEY);
     let as_damage = |error: StoreError| damaged(path, &error.to_string());
     let found = trees.get(Table::Meta, &key).map_err(as_damage)?;
-    if let Some(bytes) = found {
-        let MetaNumber(found) = decode(&key, &bytes).map_err(as_damage)?;
+    if let Some(bytes) = &found {
+        let MetaNumber(found) = decode(&key, bytes).map_err(as_damage)?;
         let found = u32::try_from(found).unwrap_or(u32::MAX);
         if found > FORMAT {
             return Err(StoreOpenError::TooNew { path: path.to_owned(), found, known: FORMAT });
@@ -122,6 +143,34 @@ fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
     }
     let value = encode(&key, &MetaNumber(u64::from(FORMAT))).map_err(as_damage)?;
     let mut writes: Writes = rules::usage::rebuild(trees).map_err(as_damage)?;
+    if found.is_none() {
+        let key = key::meta(REQUESTS);
+        let none = encode(&key, &MetaNumber(0)).map_err(as_damage)?;
+        writes.insert((Table::Meta, key), Some(none));
+    }
     writes.insert((Table::Meta, key), Some(value));
     trees.write(writes).and_then(|()| trees.flush()).map_err(|error| open_error(path, error))
+}
+
+/// Makes a store of rows as they are.
+pub(super) fn write_rows<E>(
+    options: &SledOptions,
+    rows: impl FnOnce(&mut dyn FnMut(Writes) -> Result<(), StoreError>) -> Result<(), E>,
+) -> Result<(), E>
+where
+    E: From<StoreOpenError> + From<StoreError>,
+{
+    let path = &options.path;
+    let io = |source| StoreOpenError::Io { path: path.clone(), source };
+    files::private_directory(path).map_err(io)?;
+    let _lock = files::lock(path).map_err(io)?.ok_or_else(|| StoreOpenError::Locked { path: path.clone() })?;
+    let trees = behind_barrier(options)?;
+    let data = File::open(path.join(DATA_FILE)).map_err(io)?;
+    let failed = |error: sled::Error| StoreError::Unavailable(error.to_string());
+    rows(&mut |group| trees.write(group).map_err(failed))?;
+    trees.flush().map_err(failed)?;
+    files::sync_all(path).map_err(io)?;
+    drop(trees);
+    files::wait_until_free(&data);
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What waits for the committer: bounded, first in first out, and never waited for by who puts something in.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -28,6 +29,8 @@ struct Waiting {
     work: VecDeque<Work>,
     events: usize,
     closed: bool,
+    /// The committer sleeps until something comes; else nobody has to wake it.
+    idle: bool,
 }
 
 impl Queue {
@@ -47,19 +50,32 @@ impl Queue {
         }
         waiting.events += usize::from(matches!(work, Work::Event(..)));
         waiting.work.push_back(work);
+        let wake = waiting.idle || waiting.work.len() == GROUP;
         drop(waiting);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
-    /// Takes everything that waits, up to a group; waits only when there is nothing. None: closed and empty.
-    pub(super) fn take(&self) -> Option<Vec<Work>> {
+    /// Takes everything that waits, up to a group. Waits when there is nothing, and for a full group until `earliest`. None: closed and
+    /// empty.
+    pub(super) fn take(&self, earliest: Option<Instant>) -> Option<Vec<Work>> {
         let mut waiting = self.waiting.lock();
         while waiting.work.is_empty() {
             if waiting.closed {
                 return None;
             }
+            waiting.idle = true;
             self.filled.wait(&mut waiting);
+            waiting.idle = false;
+        }
+        if let Some(earliest) = earliest {
+            while !waiting.closed && waiting.work.len() < GROUP {
+                if self.filled.wait_until(&mut waiting, earliest).timed_out() {
+                    break;
+                }
+            }
         }
         let count = waiting.work.len().min(GROUP);
         let group: Vec<Work> = waiting.work.drain(..count).collect();

@@ -1,5 +1,7 @@
 //! What only the embedded store can get wrong: locks, permissions, damage, a disk that refuses, a process that dies.
 
+mod damage;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -127,7 +129,7 @@ fn damaged_files_are_an_error_and_not_a_panic() {
     std::fs::write(path.join("db"), [0x5a; 1 << 20]).unwrap();
     let error = SledStore::open(&options(&directory)).unwrap_err();
     assert!(matches!(error, StoreOpenError::Damaged { .. }), "{error:?}");
-    assert!(error.to_string().contains("Move the directory aside"), "{error}");
+    assert!(error.to_string().contains("codex-pooler store restore --replace"), "{error}");
 }
 
 #[tokio::test]
@@ -356,11 +358,11 @@ fn a_full_queue_refuses_at_once_and_keeps_room_for_endings() {
     assert!(queue.push(job()).is_err());
 
     assert_eq!(queue.events(), queue::MAX_ENDINGS);
-    assert_eq!(queue.take().unwrap().len(), queue::GROUP);
+    assert_eq!(queue.take(None).unwrap().len(), queue::GROUP);
     assert_eq!(queue.events(), queue::MAX_ENDINGS - queue::GROUP);
     queue.close();
     assert!(queue.push(job()).is_err());
-    let rest = std::iter::from_fn(|| queue.take()).map(|group| group.len()).sum::<usize>();
+    let rest = std::iter::from_fn(|| queue.take(None)).map(|group| group.len()).sum::<usize>();
     assert_eq!(rest, queue::MAX_ENDINGS + queue::MAX_JOBS - queue::GROUP);
 }
 
