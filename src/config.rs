@@ -14,6 +14,8 @@
 mod catalog;
 mod chain;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod origin;
 mod place;
 mod raw;
@@ -35,10 +37,12 @@ use toml::de::DeTable;
 pub use file::{ConfigFile, ReadError};
 pub use origin::{Origin, OriginError};
 pub use settings::{
-    Accounts, Admission, AdmissionLimits, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model,
-    Operations, Routing, Secrets, Settings, Sse, Upstream, Websocket,
+    Accounts, Admission, AdmissionLimits, Backup, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log,
+    LogFormat, Model, Operations, Quota, Routing, Secrets, Settings, Sse, Tls, Upstream, Websocket,
 };
 pub use units::parse_duration;
+
+use crate::tls::{Part, TlsError};
 
 /// A configuration that was read: the settings, and the chain for [`pooler_filter::Registry::build_chain`].
 #[derive(Debug, Clone)]
@@ -49,9 +53,27 @@ pub struct Config<'t> {
     pub chain: Vec<ChainEntry<'t>>,
     file: String,
     text: &'t str,
+    tls: Vec<TlsPlaces>,
+}
+
+/// Where the names of the files of one of `[[gateway.tls]]` stand.
+#[derive(Debug, Clone)]
+struct TlsPlaces {
+    certificate: Range<usize>,
+    key: Range<usize>,
 }
 
 impl Config<'_> {
+    /// A certificate that cannot be used, at its place in the file.
+    #[must_use]
+    pub fn refuse_certificate(&self, error: &TlsError) -> ConfigError {
+        let span = self.tls.get(error.listener).map_or(0..0, |places| match error.part {
+            Part::Certificate => places.certificate.clone(),
+            Part::Key => places.key.clone(),
+        });
+        ConfigError::at(self.text, &self.file, &Mistake::new(span, error.to_string()))
+    }
+
     /// A mistake that building the chain found, at its place in the file.
     #[must_use]
     pub fn refuse(&self, error: &ChainError) -> ConfigError {
@@ -64,16 +86,17 @@ impl Config<'_> {
 /// # Errors
 /// The first mistake.
 pub fn load<'t>(text: &'t str, file: &str, base: &Path) -> Result<Config<'t>, ConfigError> {
-    let read = || -> Result<(Settings, Vec<ChainEntry<'t>>), Mistake> {
+    let read = || -> Result<(Settings, Vec<ChainEntry<'t>>, Vec<TlsPlaces>), Mistake> {
         let mut root = DeTable::parse(text)?;
         let written = chain::take(&mut root)?;
         let raw = raw::File::deserialize(toml::Deserializer::from(root))?;
         let identity = raw.upstream.identity();
+        let tls = raw.gateway.tls.iter().map(raw::Tls::places).collect();
         let settings = resolve::settings(raw, base)?;
-        Ok((settings, chain::entries(written, identity)?))
+        Ok((settings, chain::entries(written, identity)?, tls))
     };
     match read() {
-        Ok((settings, chain)) => Ok(Config { settings, chain, file: file.to_owned(), text }),
+        Ok((settings, chain, tls)) => Ok(Config { settings, chain, file: file.to_owned(), text, tls }),
         Err(mistake) => Err(ConfigError::at(text, file, &mistake)),
     }
 }
@@ -95,9 +118,19 @@ pub struct ConfigError {
 impl ConfigError {
     fn at(text: &str, file: &str, mistake: &Mistake) -> Self {
         let place = place::Place::of(text, &mistake.span);
-        let message = mistake.message.trim().replace('\n', "; ");
-        Self { file: file.to_owned(), line: place.line, column: place.column, key: place.key, message }
+        let message = printable(&mistake.message.trim().replace('\n', "; "));
+        let key = printable(&place.key);
+        Self { file: file.to_owned(), line: place.line, column: place.column, key, message }
     }
+}
+
+/// On one line and without orders to a terminal: keys of the file stand in it, which may be any text.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 impl fmt::Display for ConfigError {

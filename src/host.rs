@@ -41,8 +41,18 @@ impl Program {
         let clock = Arc::new(SystemClock);
         let start = Start { settings, chain: &config.chain, registry: &self.registry, clock, state, metrics };
         Running::start(start).map_err(|error| {
-            // A mistake in the chain has a place in the file.
-            if let StartError::Chain(error) = &error { config.refuse(error).into() } else { error.into() }
+            // A mistake in the chain or in a certificate has a place in the file.
+            match &error {
+                StartError::Chain(error) => config.refuse(error).into(),
+                StartError::Certificate(error) => config.refuse_certificate(error).into(),
+                StartError::Open(_)
+                | StartError::Store(_)
+                | StartError::Secrets(_)
+                | StartError::Listen(..)
+                | StartError::Runtime(_)
+                | StartError::Setting(_)
+                | StartError::Data(_) => error.into(),
+            }
         })
     }
 }
@@ -53,9 +63,10 @@ impl Host for Program {
         start_log(&config.settings.log).map_err(|error| Failure::new(error.to_string()))?;
         let runtime = runtime()?;
         let signals = signals::Signals::listen(&runtime);
+        let hangup = signals::Hangup::listen(&runtime);
         let running = self.start(&runtime, &config)?;
         read_or_not(announce(&running, out))?;
-        runtime.block_on(signals::run(running, signals));
+        runtime.block_on(signals::run(running, signals, hangup));
         Ok(())
     }
 
@@ -79,6 +90,9 @@ fn announce(running: &Running, out: &mut dyn Write) -> io::Result<()> {
     }
     for address in running.addresses() {
         writeln!(out, "listening on http://{address}")?;
+    }
+    for address in running.tls_addresses() {
+        writeln!(out, "listening on https://{address}")?;
     }
     if let Some(address) = running.operations() {
         writeln!(out, "metrics and health on http://{address}")?;

@@ -4,9 +4,12 @@
 //! SIGTERM and stops all listeners at once, so that nobody could ask `/readyz` while streams drain.
 
 mod background;
+mod backups;
+mod front;
 mod ledger;
 mod lifecycle;
 mod listen;
+mod multiplex;
 mod state;
 
 use std::net::SocketAddr;
@@ -19,17 +22,21 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::backups::BackupWork;
+use self::front::Front;
 pub(crate) use self::lifecycle::Lifecycle;
 use self::listen::Listener;
 pub use self::state::{StartError, State};
 use crate::admin::{self, Backend, BackendParts};
 use crate::config::Settings;
-use crate::endpoints::Endpoints;
+use crate::disk::DiskGuard;
+use crate::endpoints::{AccountLogins, Endpoints};
 use crate::files::FileTable;
 use crate::operations::Operations;
 use crate::pool::AffinityCache;
 use crate::proxy::{self, Gateway};
 use crate::telemetry::Metrics;
+use crate::tls::Certificates;
 
 /// How long commands may hold up the end; they have a shorter deadline of their own.
 const LAST_COMMANDS: Duration = Duration::from_secs(10);
@@ -38,7 +45,9 @@ const LAST_COMMANDS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
     operations: Option<SocketAddr>,
+    certificates: Arc<Certificates>,
     lifecycle: Arc<Lifecycle>,
     accepting: watch::Sender<bool>,
     background: watch::Sender<bool>,
@@ -46,6 +55,7 @@ pub struct Running {
     backend: Arc<Backend>,
     work: background::Work,
     admin: JoinHandle<()>,
+    backups: BackupWork,
     grace: Duration,
     runtimes: Vec<Runtime>,
 }
@@ -85,47 +95,89 @@ fn usable(chain: &Chain, entries: &[ChainEntry<'_>]) -> Result<(), ChainError> {
     })
 }
 
+/// Where clients come in.
+struct Doors {
+    plain: Vec<Listener>,
+    secure: Vec<listen::Secure>,
+}
+
+impl Doors {
+    fn open(settings: &Settings, certificates: &Certificates) -> Result<Self, StartError> {
+        let plain = listen::bind_all(&settings.gateway.listen)?;
+        Ok(Self { plain, secure: listen::bind_secure(certificates, &settings.gateway.tls)? })
+    }
+
+    /// Those without TLS, and those with it.
+    fn addresses(&self) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+        let secure = self.secure.iter().flat_map(|secure| &secure.listeners).map(Listener::address);
+        (self.plain.iter().map(Listener::address).collect(), secure.collect())
+    }
+
+    fn serve(self, runtime: &Runtime, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) {
+        for listen::Secure { certificate, listeners } in self.secure {
+            let front = Front::secure(Arc::clone(gateway), certificate);
+            listen::serve(runtime, "gateway", front, listeners, stop.clone());
+        }
+        listen::serve(runtime, "gateway", Front::plain(Arc::clone(gateway)), self.plain, stop.clone());
+    }
+}
+
 impl Running {
     /// Opens the listeners and starts to serve.
     ///
     /// # Errors
-    /// A listener cannot be opened, the chain cannot be built, or the store cannot be read.
+    /// A certificate cannot be used, a listener cannot be opened, the chain cannot be built, or the store cannot be read.
     pub fn start(start: Start<'_>) -> Result<Self, StartError> {
         let Start { settings, chain, registry, clock, state, metrics } = start;
+        let certificates = Arc::new(Certificates::load(&settings.gateway.tls)?);
         let settings = Arc::new(settings);
         let state = Arc::new(state);
         let serving = runtime("gateway", settings.gateway.threads.get())?;
         let helping = runtime("background", 1)?;
         let lifecycle = Arc::new(Lifecycle::default());
 
-        let work = background::Work::new(&state, &settings, clock)?;
+        let disk = Arc::new(DiskGuard::new(state.space(), settings.data.min_free as u64));
+        let work = background::Work::new(&state, &settings, clock, disk)?;
+        let backups = BackupWork::new(&state, &settings, &work.clock, &metrics);
         helping.block_on_anywhere(work.recover())?;
         helping.block_on_anywhere(work.take_over())?;
-        let gateway = gateway(&work, registry, chain, &metrics, &lifecycle)?;
+        let gateway = Arc::new(gateway(&work, registry, chain, &metrics, &lifecycle)?);
 
-        let listeners = listen::bind_all(&settings.gateway.listen)?;
+        let doors = Doors::open(&settings, &certificates)?;
         let probes = if settings.operations.enabled { Some(Listener::bind(settings.operations.listen)?) } else { None };
         let socket = admin::Listener::bind(&settings.data.socket(), state.stores())
             .map_err(|error| StartError::Data(format!("{}: {error}", settings.data.socket().display())))?;
-        let addresses = listeners.iter().map(Listener::address).collect();
+        let (addresses, tls_addresses) = doors.addresses();
         let operations = probes.as_ref().map(Listener::address);
 
         let (accepting, accept_watch) = watch::channel(false);
         let (background, stop) = watch::channel(false);
-        listen::serve(&serving, "gateway", gateway, listeners, accept_watch);
+        doors.serve(&serving, &gateway, &accept_watch);
+        if let Some(every) = settings.gateway.certificate_watch.filter(|_| !settings.gateway.tls.is_empty()) {
+            helping.spawn(background::until(stop.clone(), Arc::clone(&certificates).watch(every)));
+        }
         if let Some(listener) = probes {
-            let app = Operations { metrics: Arc::clone(&metrics), lifecycle: Arc::clone(&lifecycle) };
+            let app = Operations {
+                metrics: Arc::clone(&metrics),
+                lifecycle: Arc::clone(&lifecycle),
+                disk: Arc::clone(&work.disk),
+                store: state.store_path().to_owned(),
+            };
             listen::serve(&helping, "operations", app, vec![listener], stop.clone());
         }
-        let backend = Arc::new(Backend::new(backend_parts(&settings, &state, &work)));
+        let backend =
+            Arc::new(Backend::new(backend_parts(&settings, &state, &work, &backups)).running(Arc::clone(&work.pool)));
         work.clone().spawn(&helping, &stop, &metrics);
+        helping.spawn(background::until(stop.clone(), backups.clone().run()));
         let admin = helping.spawn(background::administer(socket, Arc::clone(&backend), stop));
         lifecycle.ready();
         let grace = settings.gateway.shutdown_grace;
         let runtimes = vec![serving, helping];
         Ok(Self {
             addresses,
+            tls_addresses,
             operations,
+            certificates,
             lifecycle,
             accepting,
             background,
@@ -133,15 +185,30 @@ impl Running {
             backend,
             work,
             admin,
+            backups,
             grace,
             runtimes,
         })
     }
 
-    /// The addresses that clients use.
+    /// The addresses that clients use without TLS.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses that clients use with TLS.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
+    }
+
+    /// Reads all certificates again. New connections get them; what cannot be used is told in the log and changes nothing.
+    pub async fn reload_certificates(&self) {
+        let certificates = Arc::clone(&self.certificates);
+        if tokio::task::spawn_blocking(move || certificates.reload()).await.is_err() {
+            tracing::error!("certificates could not be read again");
+        }
     }
 
     /// The address of metrics and health.
@@ -168,7 +235,7 @@ impl Running {
     }
 
     /// Stops accepting, lets streams finish for as long as the configuration allows, then a refresh that is on its way and commands that
-    /// run, flushes the ledger, closes the store.
+    /// run, flushes the ledger, makes a last backup, closes the store.
     pub async fn drain(mut self) {
         self.lifecycle.drain();
         self.accepting.send_replace(true);
@@ -183,6 +250,9 @@ impl Running {
         if let Err(error) = self.state.stores().ledger.flush().await {
             tracing::error!(%error, "the ledger could not be flushed");
         }
+        self.backups.last().await;
+        // One that an operator asked for and that is not done would keep the store open.
+        self.backups.keeper.stop();
         for runtime in self.runtimes.drain(..) {
             runtime.shutdown_background();
         }
@@ -246,6 +316,7 @@ fn gateway(
     let routing = &settings.routing;
     let ports = Ports {
         keyring: work.pool.clone(),
+        logins: Arc::new(AccountLogins::new(&work.pool, &work.accounts)),
         pool: work.pool.clone(),
         catalog: work.catalog.clone(),
         ledger: Arc::new(ledger::LedgerPort::new(&work.state, Arc::clone(&clock))),
@@ -267,10 +338,11 @@ fn gateway(
         metrics: Arc::clone(metrics),
         clock,
         lifecycle: Arc::clone(lifecycle),
+        disk: Arc::clone(&work.disk),
     }))
 }
 
-fn backend_parts(settings: &Settings, state: &State, work: &background::Work) -> BackendParts {
+fn backend_parts(settings: &Settings, state: &State, work: &background::Work, backups: &BackupWork) -> BackendParts {
     BackendParts {
         stores: state.stores().clone(),
         sealer: state.sealer(),
@@ -280,5 +352,6 @@ fn backend_parts(settings: &Settings, state: &State, work: &background::Work) ->
         clock: Arc::clone(&work.clock),
         catalog: Arc::clone(&work.catalog),
         on_change: Arc::new(work.clone()),
+        backups: Some(Arc::clone(&backups.keeper)),
     }
 }

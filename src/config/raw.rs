@@ -14,6 +14,7 @@ pub(super) struct File {
     pub(super) gateway: Gateway,
     pub(super) operations: Operations,
     pub(super) data: Data,
+    pub(super) backup: Backup,
     pub(super) limits: Limits,
     pub(super) upstream: Upstream,
     pub(super) commit: Commit,
@@ -24,6 +25,7 @@ pub(super) struct File {
     pub(super) files: Files,
     pub(super) accounts: Accounts,
     pub(super) catalog: Catalog,
+    pub(super) quota: Quota,
     pub(super) models: Option<Spanned<Vec<Model>>>,
     pub(super) secrets: Secrets,
     pub(super) log: Log,
@@ -37,6 +39,24 @@ pub(super) struct Gateway {
     pub(super) shutdown_grace: Text,
     pub(super) keep_alive: Text,
     pub(super) write_timeout: Text,
+    pub(super) write_min_rate: Text,
+    pub(super) h2c: Switch,
+    pub(super) certificate_watch: Text,
+    pub(super) tls: Vec<Tls>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) listen: Spanned<Vec<Spanned<String>>>,
+    pub(super) certificate: Spanned<String>,
+    pub(super) key: Spanned<String>,
+}
+
+impl Tls {
+    pub(super) fn places(&self) -> super::TlsPlaces {
+        super::TlsPlaces { certificate: self.certificate.span(), key: self.key.span() }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -50,13 +70,26 @@ pub(super) struct Operations {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Data {
     pub(super) dir: Text,
+    pub(super) min_free: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Backup {
+    pub(super) interval: Text,
+    pub(super) keep: Number,
+    pub(super) dir: Text,
+    pub(super) restore_damaged: Switch,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Limits {
     pub(super) head_timeout: Text,
+    pub(super) max_head: Text,
+    pub(super) max_header_fields: Number,
     pub(super) body_idle_timeout: Text,
+    pub(super) body_min_rate: Text,
     pub(super) body_time: Text,
     pub(super) max_body: Text,
     pub(super) max_compressed: Text,
@@ -151,6 +184,7 @@ pub(super) struct Ledger {
 pub(super) struct Files {
     pub(super) max_size: Text,
     pub(super) ttl: Text,
+    pub(super) upload_timeout: Text,
     pub(super) finalize_timeout: Text,
     pub(super) upload_origins: Option<Vec<Spanned<String>>>,
 }
@@ -171,6 +205,13 @@ pub(super) struct Catalog {
     pub(super) sync: Switch,
     pub(super) interval: Text,
     pub(super) client_version: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Quota {
+    pub(super) sync: Switch,
+    pub(super) interval: Text,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,33 +1,38 @@
 //! From the file as written to [`Settings`]: what is written goes over the defaults, inside its bounds.
 
+mod gateway;
 mod read;
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
+use self::gateway::gateway;
 use self::read::{
     DAY, HOUR, MINUTE, MS, SECOND, address, bytes, flag, header, number, optional_time, path, read, text, time,
     window_log,
 };
 use super::settings::{
-    Accounts, Admission, Catalog, Commit, Data, Files, Gateway, Ledger, Limits, Log, LogFormat, Model, Operations,
-    Routing, Secrets, Settings, Sse, Upstream, Websocket,
+    Accounts, Admission, Backup, Catalog, Commit, Data, Files, Ledger, Limits, Log, LogFormat, Model, Operations,
+    Quota, Routing, Secrets, Settings, Sse, Upstream, Websocket,
 };
 use super::{Mistake, Origin, raw};
 use crate::secrets::KeySource;
 
 const KIB: usize = 1024;
 const GIB: usize = 1024 * 1024 * KIB;
+/// What the parser of heads takes.
+const MOST_HEAD: usize = 1024 * KIB - 4 * KIB;
+const MOST_FIELDS: usize = 256;
 /// The rewrite collects no more than this.
 const MOST_COLLECTED: usize = 64 * 1024 * KIB;
 
 pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake> {
     let mut out = Settings::default();
-    gateway(file.gateway, &mut out.gateway)?;
+    gateway(file.gateway, base, &mut out.gateway)?;
     operations(file.operations, &mut out.operations)?;
     data(file.data, base, &mut out.data)?;
+    backup(file.backup, base, &mut out.backup)?;
     limits(file.limits, &mut out.limits)?;
     upstream(file.upstream, &mut out.upstream)?;
     commit(file.commit, &mut out.commit)?;
@@ -38,27 +43,13 @@ pub(super) fn settings(file: raw::File, base: &Path) -> Result<Settings, Mistake
     files(file.files, out.limits.max_body, &mut out.files)?;
     accounts(file.accounts, &mut out.accounts)?;
     catalog(file.catalog, &mut out.catalog)?;
+    quota(file.quota, &mut out.quota)?;
     if let Some(written) = file.models {
         out.models = models(written.into_inner())?;
     }
     out.secrets = secrets(file.secrets, base)?;
     log(file.log, &mut out.log)?;
     Ok(out)
-}
-
-fn gateway(raw: raw::Gateway, out: &mut Gateway) -> Result<(), Mistake> {
-    if let Some(written) = raw.listen {
-        if written.get_ref().is_empty() {
-            return Err(Mistake::new(written.span(), "needs at least one address"));
-        }
-        out.listen = written.into_inner().into_iter().map(address).collect::<Result<_, _>>()?;
-    }
-    let mut threads = out.threads.get();
-    number(&mut threads, raw.threads, 1..=1024)?;
-    out.threads = NonZeroUsize::new(threads).unwrap_or(out.threads);
-    time(&mut out.shutdown_grace, raw.shutdown_grace, SECOND..=DAY)?;
-    time(&mut out.keep_alive, raw.keep_alive, SECOND..=HOUR)?;
-    time(&mut out.write_timeout, raw.write_timeout, SECOND..=HOUR)
 }
 
 fn operations(raw: raw::Operations, out: &mut Operations) -> Result<(), Mistake> {
@@ -74,6 +65,20 @@ fn data(raw: raw::Data, base: &Path, out: &mut Data) -> Result<(), Mistake> {
         Some(written) => path(&written, base)?,
         None => base.join(&out.dir),
     };
+    bytes(&mut out.min_free, raw.min_free, 0..=1024 * GIB)
+}
+
+fn backup(raw: raw::Backup, base: &Path, out: &mut Backup) -> Result<(), Mistake> {
+    let written = raw.interval.as_ref().map(toml::Spanned::span);
+    optional_time(&mut out.interval, raw.interval, 365 * DAY)?;
+    if let (Some(span), Some(interval)) = (written, out.interval)
+        && interval < MINUTE
+    {
+        return Err(Mistake::new(span, "must be \"0\" or from 1m to 365d"));
+    }
+    number(&mut out.keep, raw.keep, 1..=1000)?;
+    out.dir = raw.dir.as_ref().map(|written| path(written, base)).transpose()?;
+    flag(&mut out.restore_damaged, raw.restore_damaged);
     Ok(())
 }
 
@@ -81,7 +86,10 @@ fn limits(raw: raw::Limits, out: &mut Limits) -> Result<(), Mistake> {
     let memory = raw.body_memory.as_ref().or(raw.max_body.as_ref()).map(toml::Spanned::span);
     let compressed = raw.max_compressed.as_ref().map(toml::Spanned::span);
     time(&mut out.head_timeout, raw.head_timeout, SECOND..=HOUR)?;
+    bytes(&mut out.max_head, raw.max_head, KIB..=MOST_HEAD)?;
+    number(&mut out.max_header_fields, raw.max_header_fields, 16..=MOST_FIELDS)?;
     time(&mut out.body_idle_timeout, raw.body_idle_timeout, SECOND..=HOUR)?;
+    bytes(&mut out.body_min_rate, raw.body_min_rate, 0..=GIB)?;
     time(&mut out.body_time, raw.body_time, SECOND..=HOUR)?;
     bytes(&mut out.max_body, raw.max_body, KIB..=GIB)?;
     bytes(&mut out.max_compressed, raw.max_compressed, KIB..=GIB)?;
@@ -169,6 +177,7 @@ fn files(raw: raw::Files, max_body: usize, out: &mut Files) -> Result<(), Mistak
         None => out.max_size = out.max_size.min(max_body),
     }
     time(&mut out.ttl, raw.ttl, MINUTE..=365 * DAY)?;
+    time(&mut out.upload_timeout, raw.upload_timeout, SECOND..=HOUR)?;
     time(&mut out.finalize_timeout, raw.finalize_timeout, SECOND..=10 * MINUTE)?;
     for written in raw.upload_origins.unwrap_or_default() {
         let origin = written.get_ref().parse::<Origin>();
@@ -235,6 +244,11 @@ fn catalog(raw: raw::Catalog, out: &mut Catalog) -> Result<(), Mistake> {
         out.client_version = version;
     }
     Ok(())
+}
+
+fn quota(raw: raw::Quota, out: &mut Quota) -> Result<(), Mistake> {
+    flag(&mut out.sync, raw.sync);
+    time(&mut out.interval, raw.interval, MINUTE..=HOUR)
 }
 
 fn secrets(raw: raw::Secrets, base: &Path) -> Result<Secrets, Mistake> {

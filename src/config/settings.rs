@@ -9,12 +9,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 pub use files::Files;
-pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse, Websocket};
-pub use state::{Accounts, Data, Ledger, Log, LogFormat, Secrets};
-pub use upstream::{Catalog, Commit, Model, Routing, Upstream};
+pub use serving::{Admission, AdmissionLimits, Gateway, Limits, Operations, Sse, Tls, Websocket};
+pub use state::{Accounts, Backup, Data, Ledger, Log, LogFormat, Secrets};
+pub use upstream::{Catalog, Commit, Model, Quota, Routing, Upstream};
 
 use super::catalog;
+use crate::store::Backups;
 
+const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 const fn secs(secs: u64) -> Duration {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub operations: Operations,
     /// Where state is kept.
     pub data: Data,
+    /// Backups of the store.
+    pub backup: Backup,
     /// What a request may take.
     pub limits: Limits,
     /// How Codex is called.
@@ -54,6 +58,8 @@ pub struct Settings {
     pub accounts: Accounts,
     /// Which models the accounts have.
     pub catalog: Catalog,
+    /// How much quota the accounts have.
+    pub quota: Quota,
     /// The models that are configured; ids are unique.
     pub models: Vec<Model>,
     /// Where the root keys come from.
@@ -62,12 +68,21 @@ pub struct Settings {
     pub log: Log,
 }
 
+impl Settings {
+    /// The backups of the store.
+    #[must_use]
+    pub fn backups(&self) -> Backups {
+        Backups::new(self.backup.dir.clone().unwrap_or_else(|| self.data.backups()), self.backup.keep)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             gateway: Gateway::default(),
             operations: Operations::default(),
             data: Data::default(),
+            backup: Backup::default(),
             limits: Limits::default(),
             upstream: Upstream::default(),
             commit: Commit::default(),
@@ -78,6 +93,7 @@ impl Default for Settings {
             files: Files::default(),
             accounts: Accounts::default(),
             catalog: Catalog::default(),
+            quota: Quota::default(),
             models: catalog::default_models(),
             secrets: Secrets::default(),
             log: Log::default(),

@@ -62,12 +62,89 @@ fn takes_what_is_written() {
 }
 
 #[test]
+fn backups_and_the_room_on_the_disk_are_as_written() {
+    let text = "[data]\nmin_free = \"1GiB\"\n[backup]\ninterval = \"5m\"\nkeep = 7\nrestore_damaged = true\n";
+    let s = settings(text);
+    assert_eq!((s.data.min_free, s.backup.interval, s.backup.keep), (1 << 30, Some(Duration::from_secs(300)), 7));
+    assert!(s.backup.restore_damaged);
+    assert_eq!(settings("[backup]\ninterval = \"0\"").backup.interval, None);
+    assert_eq!(settings("[data]\nmin_free = \"0B\"").data.min_free, 0);
+    let placed = |text| load(text, "test.toml", Path::new("/etc/pooler")).unwrap().settings;
+    assert_eq!(placed("[data]\ndir = \"state\"").backups().dir(), Path::new("/etc/pooler/state/backups"));
+    assert_eq!(placed("[backup]\ndir = \"b\"").backups().dir(), Path::new("/etc/pooler/b"));
+    for (text, key) in [
+        ("interval = \"30s\"", "backup.interval"),
+        ("keep = 0", "backup.keep"),
+        ("interval = \"400d\"", "backup.interval"),
+    ] {
+        let error = load(&format!("[backup]\n{text}"), "test.toml", Path::new("")).unwrap_err();
+        assert_eq!((error.line, error.key.as_str()), (2, key), "{error}");
+    }
+}
+
+#[test]
 fn relative_paths_are_relative_to_the_file() {
     let text = "[data]\ndir = \"state\"\n[secrets]\nkeys = [{ id = \"a\", file = \"a.key\" }, { id = \"b\", file = \"/b.key\" }]";
     let s = load(text, "test.toml", Path::new("/etc/pooler")).unwrap().settings;
     assert_eq!(s.data.store(), PathBuf::from("/etc/pooler/state/store"));
     let key = |id: &str, path: &str| KeySource::File { id: id.to_owned(), path: PathBuf::from(path) };
     assert_eq!(s.secrets.keys, [key("a", "/etc/pooler/a.key"), key("b", "/b.key")]);
+}
+
+#[test]
+fn listeners_with_tls_have_their_files_beside_the_configuration_and_may_be_the_only_ones() {
+    let text = "[gateway]\nlisten = []\ncertificate_watch = \"0\"\nh2c = false\n[[gateway.tls]]\nlisten = [\"0.0.0.0:443\", \"[::]:443\"]\n\
+        certificate = \"c.pem\"\nkey = \"/k.pem\"\n[[gateway.tls]]\nlisten = [\"127.0.0.1:1\"]\ncertificate = \"d\"\nkey = \"e\"";
+    let config = load(text, "test.toml", Path::new("/etc/pooler")).unwrap();
+    let gateway = &config.settings.gateway;
+    assert_eq!((gateway.listen.len(), gateway.tls.len(), gateway.certificate_watch, gateway.h2c), (0, 2, None, false));
+    let first = Tls {
+        listen: vec!["0.0.0.0:443".parse().unwrap(), "[::]:443".parse().unwrap()],
+        certificate: PathBuf::from("/etc/pooler/c.pem"),
+        key: PathBuf::from("/k.pem"),
+    };
+    assert_eq!(gateway.tls[0], first);
+    let error = crate::tls::check(&gateway.tls).unwrap_err();
+    let told = config.refuse_certificate(&error).to_string();
+    assert!(told.starts_with("test.toml:7:15: gateway.tls[0].certificate: /etc/pooler/c.pem: "), "{told}");
+    assert_eq!(
+        settings("[gateway]\ncertificate_watch = \"5m\"").gateway.certificate_watch,
+        Some(Duration::from_secs(300))
+    );
+}
+
+#[test]
+fn mistakes_of_listeners_with_tls_name_file_line_column_and_key() {
+    for (text, start, contains) in [
+        ("[gateway]\ncertificate_watch = \"5ms\"", "test.toml:2:21: gateway.certificate_watch: ", "from 1s to 24h"),
+        (
+            "[[gateway.tls]]\nlisten = []\ncertificate = \"c\"\nkey = \"k\"",
+            "test.toml:2:10: gateway.tls[0].listen: ",
+            "at least one",
+        ),
+        (
+            "[[gateway.tls]]\nlisten = [\"[::]:1\"]\nkey = \"k\"",
+            "test.toml:1:1: gateway.tls[0]: ",
+            "missing field `certificate`",
+        ),
+        (
+            "[[gateway.tls]]\nlisten = [\"[::]:1\"]\ncertificate = \"c\"\nkey = \" \"",
+            "test.toml:4:7: gateway.tls[0].key: ",
+            "must not be empty",
+        ),
+        ("[gateway]\ntls = { listen = [] }", "test.toml:2:7: gateway.tls: ", "expected a sequence"),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.starts_with(start) && refusal.contains(contains), "{text}\n{refusal}\n{start}{contains}");
+    }
+}
+
+#[test]
+fn a_mistake_is_one_line_whatever_the_keys_are() {
+    let refused = refusal("\"a\\nb\\u001b[2J\" = 1");
+    assert!(refused.contains("a\\nb") && !refused.contains(char::is_control), "{refused}");
+    let refused = refusal("\"\"\"\"[c\u{7}]\n[chain\"\"\" = [1 2]");
+    assert!(!refused.contains(char::is_control), "{refused}");
 }
 
 #[test]
@@ -92,6 +169,9 @@ fn every_mistake_names_file_line_column_and_key() {
         ("[limits]\nmax_body = \"1GiB\"", "test.toml:2:12: limits.max_body: ", "body_memory must not be below"),
         ("[limits]\nbody_memory = \"1MiB\"", "test.toml:2:15: limits.body_memory: ", "must not be below max_body"),
         ("[limits]\nzstd_window = \"3MiB\"", "test.toml:2:15: limits.zstd_window: ", "power of two"),
+        ("[limits]\nmax_head = \"1MiB\"", "test.toml:2:12: limits.max_head: ", "must be from 1KiB to 1020KiB"),
+        ("[limits]\nmax_header_fields = 300", "test.toml:2:21: limits.max_header_fields: ", "must be from 16 to 256"),
+        ("[limits]\nbody_min_rate = \"2GiB\"", "test.toml:2:17: limits.body_min_rate: ", "must be from 0B to 1GiB"),
         ("[limits.admission.http]\nrunning = 0", "test.toml:2:11: limits.admission.http.running: ", "from 1"),
         ("[upstream]\nuser_agent = \"a\\nb\"", "test.toml:2:14: upstream.user_agent: ", "not a valid header"),
         ("[files]\nmax_size = \"65MiB\"", "test.toml:2:12: files.max_size: ", "must not be above limits.max_body"),

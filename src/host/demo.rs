@@ -151,6 +151,7 @@ fn start_gateway(
     if !upstream.is_simulated() {
         // One that is not simulated need not know its models.
         settings.catalog.sync = false;
+        settings.quota.sync = false;
     }
     program.start(runtime, &config)
 }

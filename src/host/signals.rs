@@ -1,4 +1,4 @@
-//! Signals: SIGTERM and Ctrl-C end in good order, a second Ctrl-C ends at once.
+//! Signals: SIGTERM and Ctrl-C end in good order, a second Ctrl-C ends at once, SIGHUP reads certificates again.
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,8 +18,6 @@ impl Signals {
     /// The runtime is the one that will wait for them.
     pub(super) fn listen(runtime: &Runtime) -> Self {
         let _inside = runtime.enter();
-        let listen =
-            |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to")).ok();
         Self { interrupt: listen(SignalKind::interrupt()), terminate: listen(SignalKind::terminate()) }
     }
 
@@ -40,6 +38,30 @@ impl Signals {
     }
 }
 
+/// SIGHUP, since it was made.
+pub(super) struct Hangup(Option<Signal>);
+
+impl Hangup {
+    /// The runtime is the one that will wait for it.
+    pub(super) fn listen(runtime: &Runtime) -> Self {
+        let _inside = runtime.enter();
+        Self(listen(SignalKind::hangup()))
+    }
+
+    /// Reads the certificates again at each of them, for ever.
+    async fn follow(mut self, running: &Running) {
+        loop {
+            next(&mut self.0).await;
+            tracing::info!("certificates are read again");
+            running.reload_certificates().await;
+        }
+    }
+}
+
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind).inspect_err(|error| tracing::error!(%error, "a signal cannot be listened to")).ok()
+}
+
 async fn next(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
@@ -50,8 +72,11 @@ async fn next(signal: &mut Option<Signal>) {
 }
 
 /// Lets the gateway run until it is told to stop.
-pub(super) async fn run(running: Running, mut signals: Signals) {
-    signals.stop().await;
+pub(super) async fn run(running: Running, mut signals: Signals, hangup: Hangup) {
+    tokio::select! {
+        () = signals.stop() => {}
+        () = hangup.follow(&running) => {}
+    }
     tracing::info!("stopping: no new requests, streams may finish");
     signals.last(running.drain()).await;
 }

@@ -17,7 +17,8 @@ use crate::admin::{self, Backend, OnChange};
 use crate::catalog::{self, ModelCatalog};
 use crate::client::{Client, ClientOptions};
 use crate::config::Settings;
-use crate::pool::{Account, Directory, Health, Pool};
+use crate::disk::DiskGuard;
+use crate::pool::{Account, Directory, Health, Pool, QuotaSync, QuotaSyncParts};
 use crate::store::Rev;
 use crate::telemetry::Metrics;
 
@@ -58,8 +59,11 @@ pub(super) struct Work {
     pub(super) pool: Arc<Pool>,
     pub(super) accounts: Arc<Accounts>,
     pub(super) catalog: Arc<ModelCatalog>,
-    /// Pools or accounts have changed.
+    pub(super) disk: Arc<DiskGuard>,
+    /// Pools or accounts have changed: for who asks for models.
     changed: Arc<Notify>,
+    /// The same for who asks for quota.
+    accounts_changed: Arc<Notify>,
     reloading: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -72,20 +76,28 @@ impl OnChange for Work {
 
 impl Work {
     /// Nothing is taken over from the store yet.
-    pub(super) fn new(state: &Arc<State>, settings: &Arc<Settings>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    pub(super) fn new(
+        state: &Arc<State>,
+        settings: &Arc<Settings>,
+        clock: Arc<dyn Clock>,
+        disk: Arc<DiskGuard>,
+    ) -> Result<Self, StartError> {
         let client = Client::new(client_options(settings));
-        let accounts = Arc::new(Accounts::new(accounts_parts(settings, state, &client, &clock)?));
+        let accounts = Arc::new(Accounts::new(accounts_parts(settings, state, &client, &clock, &disk)?));
         let health = Health::new(settings.routing.demotion);
         let pool = Arc::new(Pool::new(Directory::default(), state.peppers(), health, Arc::clone(&clock)));
         let catalog = Arc::new(ModelCatalog::new(settings));
         let (state, settings) = (Arc::clone(state), Arc::clone(settings));
-        let (changed, reloading) = (Arc::default(), Arc::default());
-        Ok(Self { state, settings, clock, client, pool, accounts, catalog, changed, reloading })
+        let (changed, accounts_changed, reloading) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { state, settings, clock, client, pool, accounts, catalog, disk, changed, accounts_changed, reloading })
     }
 
     pub(super) fn spawn(self, runtime: &Runtime, stop: &Stop, metrics: &Arc<Metrics>) {
         if self.settings.catalog.sync {
             runtime.spawn(until(stop.clone(), self.catalog_sync(metrics).run()));
+        }
+        if self.settings.quota.sync {
+            runtime.spawn(until(stop.clone(), self.quota_sync(metrics).run()));
         }
         runtime.spawn(until(stop.clone(), self.clone().follow_logins()));
         runtime.spawn(until(stop.clone(), self.clone().refresh_due()));
@@ -105,6 +117,17 @@ impl Work {
             changed: Arc::clone(&self.changed),
         };
         catalog::Sync::new(parts, &self.settings)
+    }
+
+    fn quota_sync(&self, metrics: &Arc<Metrics>) -> QuotaSync {
+        let parts = QuotaSyncParts {
+            pool: Arc::clone(&self.pool),
+            accounts: Arc::clone(&self.accounts),
+            client: Arc::clone(&self.client),
+            metrics: Arc::clone(metrics),
+            changed: Arc::clone(&self.accounts_changed),
+        };
+        QuotaSync::new(parts, &self.settings)
     }
 
     /// Takes up where an earlier process stopped: what its accounts told of their models, and what it left open in the ledger.
@@ -146,6 +169,7 @@ impl Work {
         self.pool.replace(directory);
         let seen = self.catalog.take_over(&snapshot, &*self.state.stores().catalog, self.clock.now()).await;
         self.changed.notify_one();
+        self.accounts_changed.notify_one();
         Ok(seen?)
     }
 
@@ -217,7 +241,7 @@ impl Work {
     }
 }
 
-async fn until(mut stop: Stop, work: impl Future<Output = ()>) {
+pub(super) async fn until(mut stop: Stop, work: impl Future<Output = ()>) {
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = work => {}
@@ -240,6 +264,7 @@ fn accounts_parts(
     state: &State,
     client: &Arc<Client>,
     clock: &Arc<dyn Clock>,
+    disk: &Arc<DiskGuard>,
 ) -> Result<accounts::Parts, StartError> {
     let user_agent = HeaderValue::from_str(&settings.upstream.user_agent)
         .map_err(|_| StartError::Setting("upstream.user_agent is not a valid header value".to_owned()))?;
@@ -255,5 +280,6 @@ fn accounts_parts(
         clock: Arc::clone(clock),
         times,
         user_agent,
+        disk: Arc::clone(disk),
     })
 }

@@ -46,7 +46,24 @@ impl Drop for Socket<'_> {
     }
 }
 
+/// Work that is no request and that the end waits for, until it is dropped.
+pub(crate) struct Hold<'a> {
+    lifecycle: &'a Lifecycle,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.lifecycle.in_flight.send_modify(|n| *n -= 1);
+    }
+}
+
 impl Lifecycle {
+    /// The end waits for something: the last bytes of a connection.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.in_flight.send_modify(|n| *n += 1);
+        Hold { lifecycle: self }
+    }
+
     /// A websocket is open.
     pub(crate) fn open<'a>(&'a self, metrics: &'a Metrics) -> Socket<'a> {
         self.in_flight.send_modify(|n| *n += 1);

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd as _;
 use std::sync::Arc;
 
-use pingora_core::apps::HttpServerApp;
+use pingora_core::apps::ServerApp;
 use pingora_core::listeners::ListenerConfig;
 use pingora_core::protocols::l4::stream::L4BufferSettings;
 use pingora_core::server::Fds;
@@ -14,6 +14,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Runtime;
 
 use super::{StartError, Stop};
+use crate::config::Tls;
+use crate::tls::{Certificates, Slot};
 
 const BACKLOG: i32 = 65535;
 /// Bytes of read and write buffer for each client connection: memory of idle connections is mostly this.
@@ -63,10 +65,25 @@ pub(super) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Listener>, StartE
     Ok(listeners)
 }
 
+/// The listeners that share a certificate.
+pub(super) struct Secure {
+    pub(super) certificate: Arc<Slot>,
+    pub(super) listeners: Vec<Listener>,
+}
+
+/// Opens the addresses of each certificate.
+pub(super) fn bind_secure(certificates: &Certificates, listeners: &[Tls]) -> Result<Vec<Secure>, StartError> {
+    let slots = certificates.slots().iter().map(Arc::clone);
+    slots
+        .zip(listeners)
+        .map(|(certificate, tls)| Ok(Secure { certificate, listeners: bind_all(&tls.listen)? }))
+        .collect()
+}
+
 /// Serves an application on these listeners until told to stop.
 pub(super) fn serve<A>(runtime: &Runtime, name: &str, app: A, listeners: Vec<Listener>, stop: Stop)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: ServerApp + Send + Sync + 'static,
 {
     let mut service = Service::new(name.to_owned(), app);
     let mut fds = Fds::new();

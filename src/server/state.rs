@@ -1,19 +1,22 @@
 //! The open store with its keys: what a server, a command without a server and the demo have in common.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pooler_filter::{
     AccountId, AccountView, Affinity, AffinityKey, Catalog, ChainError, Clock, Durable, FileFacts, Files, FilesError,
-    KeyFacts, KeyId, Keyring, Ledger, LedgerError, PoolId, PoolView, Ports, RequestFacts, Secret, SettlementFacts,
-    SystemClock,
+    KeyFacts, KeyId, Keyring, Ledger, LedgerError, LocalReply, Logins, NoUsage, PoolId, PoolView, Ports, RequestFacts,
+    Secret, SettlementFacts, SystemClock,
 };
 
+use crate::admin::time::rfc3339;
 use crate::catalog::ModelCatalog;
 use crate::config::Settings;
+use crate::disk::{Space, Volume};
 use crate::secrets::{self, Peppers, Sealer, SecretsError, Unlocked};
-use crate::store::{CommitFn, SledOptions, SledStore, StoreError, StoreOpenError, Stores};
+use crate::store::{self, BackupKeeper, Backups, CommitFn, SledOptions, SledStore, StoreError, StoreOpenError, Stores};
+use crate::tls::TlsError;
 
 /// Why the program does not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,9 @@ pub enum StartError {
     /// A listener cannot be opened.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// Threads cannot be started.
     #[error("cannot start threads: {0}")]
     Runtime(std::io::Error),
@@ -51,6 +57,8 @@ pub struct State {
     keyring: secrets::Keyring,
     sled: Arc<SledStore>,
     created_key: Option<PathBuf>,
+    backups: Backups,
+    space: Arc<dyn Space>,
 }
 
 impl State {
@@ -63,7 +71,8 @@ impl State {
         if let Some(observe) = on_commit {
             options = options.on_commit(observe);
         }
-        let sled = Arc::new(SledStore::open(&options)?);
+        let backups = settings.backups();
+        let sled = Arc::new(open(&options, &backups, settings.backup.restore_damaged)?);
         let stores = Stores::of(&sled);
         let unlocked = secrets::unlock(&settings.secrets.keys, &settings.data.secrets_key(), &*stores.control).await;
         let Unlocked { keyring, created } = match unlocked {
@@ -73,7 +82,29 @@ impl State {
                 return Err(error.into());
             }
         };
-        Ok(Self { stores, keyring, sled, created_key: created })
+        let space = Arc::new(Volume::of(&settings.data.dir));
+        Ok(Self { stores, keyring, sled, created_key: created, backups, space })
+    }
+
+    /// The same with another way to measure the room on the disk.
+    #[must_use]
+    pub fn with_space(mut self, space: Arc<dyn Space>) -> Self {
+        self.space = space;
+        self
+    }
+
+    pub(crate) fn space(&self) -> Arc<dyn Space> {
+        Arc::clone(&self.space)
+    }
+
+    /// Makes backups of this store.
+    pub(crate) fn backup_keeper(&self, clock: Arc<dyn Clock>) -> BackupKeeper {
+        BackupKeeper::new(Arc::clone(&self.sled), self.backups.clone(), clock)
+    }
+
+    /// The directory of the store.
+    pub(crate) fn store_path(&self) -> &Path {
+        self.sled.path()
     }
 
     /// The stores.
@@ -108,11 +139,34 @@ impl State {
     }
 }
 
+/// Opens the store. None is made where there was one; a damaged one is moved aside and restored only if that is what the operator wants.
+fn open(options: &SledOptions, backups: &Backups, restore_damaged: bool) -> Result<SledStore, StartError> {
+    store::refuse_if_gone(options.path(), backups)?;
+    let damage = match SledStore::open(options) {
+        Err(damage @ StoreOpenError::Damaged { .. }) if restore_damaged => damage,
+        opened => return Ok(opened?),
+    };
+    tracing::error!(%damage, "the store is moved aside and the last backup is restored (backup.restore_damaged)");
+    let restored = store::restore(options, backups, None, true, SystemClock.now());
+    let restored = restored.map_err(|error| StartError::Data(format!("{damage}. It was not restored: {error}")))?;
+    let moved_to = restored.moved_to.unwrap_or_default();
+    tracing::warn!(
+        backup = %restored.backup.path.display(),
+        made_at = rfc3339(restored.backup.made_at),
+        rows = restored.backup.rows,
+        left_out = restored.left_out,
+        moved_to = %moved_to.display(),
+        "the backup is restored; what was stored after it was made is missing, and logins that were refreshed since have to be imported again"
+    );
+    Ok(SledStore::open(options)?)
+}
+
 /// Ports to build a chain against that will serve nobody.
 pub(super) fn idle_ports(settings: &Settings) -> Ports {
     let idle = Arc::new(Idle);
     Ports {
         keyring: idle.clone(),
+        logins: idle.clone(),
         pool: idle.clone(),
         catalog: Arc::new(ModelCatalog::new(settings)) as Arc<dyn Catalog>,
         ledger: idle.clone(),
@@ -128,6 +182,12 @@ pub(super) struct Idle;
 impl Keyring for Idle {
     fn verify(&self, _: &Secret) -> Option<Arc<KeyFacts>> {
         None
+    }
+}
+
+impl Logins for Idle {
+    fn usage(&self, _: &str, _: &Secret) -> Result<LocalReply, NoUsage> {
+        Err(NoUsage::UnknownLogin)
     }
 }
 

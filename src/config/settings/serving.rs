@@ -2,15 +2,22 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{MIB, loopback, secs};
+use super::{KIB, MIB, loopback, secs};
 
 /// `[gateway]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
-    /// Addresses to accept on; at least one. Port 0: any free port.
+    /// Addresses to accept on without TLS; none only where `tls` has some. Port 0: any free port.
     pub listen: Vec<SocketAddr>,
+    /// Listeners with TLS.
+    pub tls: Vec<Tls>,
+    /// Whether listeners without TLS serve HTTP/2 to clients that begin with it.
+    pub h2c: bool,
+    /// How often the files of certificates are looked at for a change; none: never.
+    pub certificate_watch: Option<Duration>,
     /// Worker threads.
     pub threads: NonZeroUsize,
     /// How long streams may go on after SIGTERM.
@@ -19,18 +26,35 @@ pub struct Gateway {
     pub keep_alive: Duration,
     /// How long a client may take nothing of an answer before it is given up.
     pub write_timeout: Duration,
+    /// Bytes a second that a client has to take over a longer time; 0: any byte will do.
+    pub write_min_rate: usize,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
         Self {
             listen: vec![loopback(4000)],
+            tls: Vec::new(),
+            h2c: true,
+            certificate_watch: Some(secs(60)),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             shutdown_grace: secs(15 * 60),
             keep_alive: secs(60),
             write_timeout: secs(60),
+            write_min_rate: KIB,
         }
     }
+}
+
+/// One of `[[gateway.tls]]`: addresses that share a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Addresses to accept on; at least one. Port 0: any free port.
+    pub listen: Vec<SocketAddr>,
+    /// The certificate and what leads to its root, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
 }
 
 /// `[operations]`
@@ -53,8 +77,14 @@ impl Default for Operations {
 pub struct Limits {
     /// A request's head must be there in this time.
     pub head_timeout: Duration,
+    /// Largest head of a request, in bytes.
+    pub max_head: usize,
+    /// Most header lines of a request.
+    pub max_header_fields: usize,
     /// The longest pause between two pieces of a body.
     pub body_idle_timeout: Duration,
+    /// Bytes a second that a client has to send of a body over a longer time; 0: any byte will do.
+    pub body_min_rate: usize,
     /// Time to read and inflate a compressed body.
     pub body_time: Duration,
     /// Largest body, inflated, in bytes.
@@ -77,7 +107,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head_timeout: secs(10),
+            max_head: 32 * KIB,
+            max_header_fields: 100,
             body_idle_timeout: secs(30),
+            body_min_rate: 8 * KIB,
             body_time: secs(10),
             max_body: 64 * MIB,
             max_compressed: 32 * MIB,

@@ -1,9 +1,9 @@
-//! Settings of what is kept: data, ledger, logins, root keys, the log.
+//! Settings of what is kept: data, backups, ledger, logins, root keys, the log.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::secs;
+use super::{MIB, secs};
 use crate::config::Origin;
 use crate::secrets::KeySource;
 
@@ -12,6 +12,8 @@ use crate::secrets::KeySource;
 pub struct Data {
     /// The directory; everything below belongs to this program.
     pub dir: PathBuf,
+    /// Bytes that must stay free on its disk: below, nothing new is begun. 0: no matter how many.
+    pub min_free: usize,
 }
 
 impl Data {
@@ -19,6 +21,12 @@ impl Data {
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.dir.join("store")
+    }
+
+    /// The backups, unless they are configured to be elsewhere.
+    #[must_use]
+    pub fn backups(&self) -> PathBuf {
+        self.dir.join("backups")
     }
 
     /// The socket that commands speak to.
@@ -36,7 +44,26 @@ impl Data {
 
 impl Default for Data {
     fn default() -> Self {
-        Self { dir: PathBuf::from("./data/codex-pooler") }
+        Self { dir: PathBuf::from("./data/codex-pooler"), min_free: 256 * MIB }
+    }
+}
+
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// How often a backup is made, if something was stored since the last one; at the end of the process too. None: never.
+    pub interval: Option<Duration>,
+    /// How many are kept; at least 1.
+    pub keep: usize,
+    /// Where they are; none: [`Data::backups`].
+    pub dir: Option<PathBuf>,
+    /// A start that finds the store damaged moves it aside and restores the last backup, instead of stopping.
+    pub restore_damaged: bool,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { interval: Some(secs(60 * 60)), keep: 3, dir: None, restore_damaged: false }
     }
 }
 

@@ -104,6 +104,21 @@ impl Default for Catalog {
     }
 }
 
+/// `[quota]` (docs/routing.md, Quota evidence)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Whether accounts that have not served for a while are asked for their quota.
+    pub sync: bool,
+    /// How often each of them is asked.
+    pub interval: Duration,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self { sync: true, interval: secs(5 * 60) }
+    }
+}
+
 /// One of `[[models]]`. What is not written is as the accounts tell it, or else as the line says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
