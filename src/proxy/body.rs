@@ -3,8 +3,6 @@
 mod form;
 mod inflate;
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use pingora_core::protocols::http::ServerSession;
@@ -12,16 +10,21 @@ use pooler_filter::json::{JsonError, JsonObject};
 use pooler_filter::{Reject, RejectKind};
 use tokio::time::timeout;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::form::fuzz;
 pub(crate) use self::form::{FormCaps, is_form, read_form};
 use self::inflate::Coding;
-use super::budget::Room;
+use super::budget::{LARGE, Room};
+use super::pace::Pace;
 use crate::config::Limits;
 
 /// Memory taken for a body of unknown length, and the most that a promised length takes up front.
 const FIRST_ROOM: usize = 16 * 1024;
 const MOST_UP_FRONT: usize = 1024 * 1024;
-/// A larger text is indexed away from the threads that serve connections.
-const LARGE: usize = 1024 * 1024;
+/// Which part of its text an index may be without room of its own.
+const SMALL_INDEX: usize = 16;
+/// How many times its text an index is at most.
+const DENSEST: usize = 8;
 
 /// Reads a JSON object (docs/v1.md, Body errors). The room is held for as long as the body is.
 pub(crate) async fn read_json(
@@ -32,20 +35,19 @@ pub(crate) async fn read_json(
 ) -> Result<JsonObject, Reject> {
     let coding = Coding::of(&session.req_header().headers)?;
     if coding == Coding::Identity {
-        let text = read(session, limits.max_body, limits.body_idle_timeout, room).await?;
+        let text = read(session, limits.max_body, pace(limits), room).await?;
         let object = if native { "request body must be a JSON object" } else { "request body must be an object" };
-        return index(text).await.map_err(|e| refusal(&e, "request body must be valid JSON", object));
+        return index(text, room).await.map_err(|e| e.told("request body must be valid JSON", object));
     }
     require_json(&session.req_header().headers)?;
     let inflating = async {
-        let packed =
-            read(session, limits.max_compressed - 1, limits.body_idle_timeout, room).await.map_err(packed_cap)?;
+        let packed = read(session, limits.max_compressed - 1, pace(limits), room).await.map_err(packed_cap)?;
         inflate::inflate(coding, packed, limits, room).await
     };
     let text = timeout(limits.body_time, inflating).await.map_err(|_| {
         Reject::new(RejectKind::Timeout, "request_decompression_timeout", "request body decompression timed out")
     })??;
-    index(text).await.map_err(|e| refusal(&e, "request body must be JSON", "request body must be a JSON object"))
+    index(text, room).await.map_err(|e| e.told("request body must be JSON", "request body must be a JSON object"))
 }
 
 /// Whether the media type is `application/json` or `*+json`.
@@ -70,7 +72,8 @@ fn promised(headers: &HeaderMap) -> Option<usize> {
 
 /// Tells a client that waits for it to send its body.
 async fn go_ahead(session: &mut ServerSession) -> Result<(), Reject> {
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    let head = session.req_header();
+    if head.version != http::Version::HTTP_10 && head.headers.contains_key(header::EXPECT) {
         session.write_continue_response().await.map_err(unreadable)?;
     }
     Ok(())
@@ -88,7 +91,19 @@ fn packed_cap(reject: Reject) -> Reject {
     Reject::new(RejectKind::TooLarge, "compressed_request_too_large", "compressed request body is too large")
 }
 
-async fn read(session: &mut ServerSession, cap: usize, idle: Duration, room: &mut Room) -> Result<Bytes, Reject> {
+/// How slowly a client may send its body.
+const fn pace(limits: &Limits) -> Pace {
+    Pace::new(limits.body_idle_timeout, limits.body_min_rate)
+}
+
+/// The next piece of the body; none at its end.
+async fn piece(session: &mut ServerSession, pace: &mut Pace) -> Result<Option<Bytes>, Reject> {
+    let came =
+        |read: &pingora_error::Result<Option<Bytes>>| read.as_ref().ok().and_then(Option::as_ref).map_or(0, Bytes::len);
+    pace.wait(session.read_request_body(), came).await.map_err(|_| slow())?.map_err(unreadable)
+}
+
+async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mut Room) -> Result<Bytes, Reject> {
     let promised = promised(&session.req_header().headers);
     if promised.is_some_and(|length| length > cap) {
         return Err(too_large());
@@ -98,13 +113,12 @@ async fn read(session: &mut ServerSession, cap: usize, idle: Duration, room: &mu
     room.grow_to(up_front).await?;
     let mut body = BytesMut::with_capacity(up_front);
     loop {
-        let chunk = timeout(idle, session.read_request_body()).await.map_err(|_| slow())?;
-        let Some(chunk) = chunk.map_err(unreadable)? else { return Ok(body.freeze()) };
+        let Some(chunk) = piece(session, &mut pace).await? else { return Ok(body.freeze()) };
         if body.len() + chunk.len() > cap {
             return Err(too_large());
         }
         if body.is_empty() && promised == Some(chunk.len()) {
-            return finish(session, idle, chunk).await;
+            return finish(session, &mut pace, chunk).await;
         }
         room.grow_to(body.len() + chunk.len()).await?;
         body.extend_from_slice(&chunk);
@@ -112,8 +126,8 @@ async fn read(session: &mut ServerSession, cap: usize, idle: Duration, room: &mu
 }
 
 /// The whole body came as one chunk: it is kept as it is, once the end was seen.
-async fn finish(session: &mut ServerSession, idle: Duration, chunk: Bytes) -> Result<Bytes, Reject> {
-    match timeout(idle, session.read_request_body()).await.map_err(|_| slow())?.map_err(unreadable)? {
+async fn finish(session: &mut ServerSession, pace: &mut Pace, chunk: Bytes) -> Result<Bytes, Reject> {
+    match piece(session, pace).await? {
         None => Ok(chunk),
         Some(more) if more.is_empty() => Ok(chunk),
         Some(_) => Err(unreadable("more bytes than promised")),
@@ -128,23 +142,55 @@ fn unreadable(cause: impl Into<pooler_filter::Source>) -> Reject {
     Reject::invalid("request body could not be read").because(cause)
 }
 
-pub(super) async fn index(text: Bytes) -> Result<JsonObject, JsonError> {
-    if text.len() <= LARGE {
-        return JsonObject::parse(text);
-    }
-    match tokio::task::spawn_blocking(move || JsonObject::parse(text)).await {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+/// Why a text is no object that can be worked with.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Something is wrong with it.
+    Json(JsonError),
+    /// There is no room for its index.
+    NoRoom(Reject),
+}
+
+impl Unread {
+    fn told(self, not_json: &'static str, not_an_object: &'static str) -> Reject {
+        match self {
+            Self::NoRoom(reject) => reject,
+            Self::Json(JsonError::NotJson { .. }) => Reject::invalid(not_json),
+            Self::Json(JsonError::NotAnObject) => Reject::invalid(not_an_object),
+            Self::Json(
+                limit @ (JsonError::TooDeep
+                | JsonError::TooManyKeys
+                | JsonError::DuplicateKey(_)
+                | JsonError::TooLarge
+                | JsonError::IndexTooLarge
+                | _),
+            ) => Reject::invalid(format!("request body is refused: {limit}")),
+        }
     }
 }
 
-fn refusal(error: &JsonError, not_json: &'static str, not_an_object: &'static str) -> Reject {
-    match error {
-        JsonError::NotJson { .. } => Reject::invalid(not_json),
-        JsonError::NotAnObject => Reject::invalid(not_an_object),
-        limit
-        @ (JsonError::TooDeep | JsonError::TooManyKeys | JsonError::DuplicateKey(_) | JsonError::TooLarge | _) => {
-            Reject::invalid(format!("request body is refused: {limit}"))
-        }
+/// Indexes a text that has room already. The index of a text with long values is small beside it; a larger one takes room of its own
+/// before it is written, and the most that it may have is bounded too.
+pub(super) async fn index(text: Bytes, room: &mut Room) -> Result<JsonObject, Unread> {
+    let len = text.len();
+    match parse(text.clone(), (len / SMALL_INDEX).max(FIRST_ROOM)).await {
+        Err(JsonError::IndexTooLarge) => {}
+        done => return done.map_err(Unread::Json),
+    }
+    let most = len.min(LARGE) * DENSEST + len.saturating_sub(LARGE);
+    room.grow_to(len + most).await.map_err(Unread::NoRoom)?;
+    let object = parse(text, most).await;
+    room.shrink_to(len + object.as_ref().map_or(0, JsonObject::index_size));
+    object.map_err(Unread::Json)
+}
+
+/// A large text is indexed away from the threads that serve connections.
+async fn parse(text: Bytes, most_index: usize) -> Result<JsonObject, JsonError> {
+    if text.len() <= LARGE {
+        return JsonObject::parse_within(text, most_index);
+    }
+    match tokio::task::spawn_blocking(move || JsonObject::parse_within(text, most_index)).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }

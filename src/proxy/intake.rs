@@ -1,13 +1,28 @@
-//! A session becomes an exchange: the head is read under a deadline, and the credential is taken out of it.
+//! A session becomes an exchange: the head is gathered under a deadline, checked, parsed, and the credential is taken out of it.
+
+mod head;
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::{HeaderMap, Method, header};
+use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_error::ErrorType;
 use pooler_filter::{Connection, Exchange, Reject, RejectKind, RequestHead, RequestId, Secret, Timestamp};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
+
+pub(crate) use self::head::Marks;
+use self::head::{Fault, Most, Scan, skip_empty_lines};
+use crate::config::Limits;
+
+/// Bytes that are read at once: most heads are shorter, and an idle connection holds no more.
+const READ: usize = 4096;
 
 /// What came over a connection.
 #[derive(Debug)]
@@ -20,7 +35,72 @@ pub(crate) enum Arrival {
     Refused(Reject),
 }
 
-/// Waits for the head of a request, for no longer than `limit`.
+/// What came where the head of a request is expected.
+#[derive(Debug)]
+pub(crate) enum Gathered {
+    /// A whole head, perhaps with bytes behind it.
+    Head(Marks),
+    /// Nothing: the client closed, or was silent for too long between two requests.
+    Nothing,
+    /// Something that is no head, or must not be taken for one.
+    Refused(Reject),
+}
+
+/// Reads until `early` begins with a whole head that has passed the check. `idle`: how long the first byte may take after another request;
+/// none: this is the first one, and its head has one time for all.
+pub(crate) async fn gather(
+    stream: &mut Stream,
+    early: &mut BytesMut,
+    limits: &Limits,
+    idle: Option<Duration>,
+) -> Gathered {
+    if let Some(idle) = idle {
+        let begins = async {
+            loop {
+                skip_empty_lines(early);
+                let begun = !matches!(&early[..], [] | b"\r");
+                if begun || !more(stream, early).await {
+                    return begun;
+                }
+            }
+        };
+        if !timeout(idle, begins).await.unwrap_or_default() {
+            return Gathered::Nothing;
+        }
+    }
+    let mut scan = Scan::new(Most { bytes: limits.max_head, fields: limits.max_header_fields });
+    let gathering = async {
+        loop {
+            match scan.feed(early) {
+                Ok(Some(marks)) => return Gathered::Head(marks),
+                Ok(None) if more(stream, early).await => {}
+                Ok(None) => return Gathered::Nothing,
+                Err(fault) => return Gathered::Refused(fault.into()),
+            }
+        }
+    };
+    timeout(limits.head_timeout, gathering).await.unwrap_or_else(|_| Gathered::Refused(late()))
+}
+
+/// Reads more bytes; false at the end of the connection.
+async fn more(stream: &mut Stream, early: &mut BytesMut) -> bool {
+    if early.capacity() == early.len() {
+        early.reserve(READ);
+    }
+    matches!(stream.read_buf(early).await, Ok(1..))
+}
+
+/// The head of a request did not come in time.
+pub(crate) fn late() -> Reject {
+    Reject::new(RejectKind::Timeout, "request_timeout", "request head was not received in time")
+}
+
+/// The refusal of a head with too many lines, for one that no [`gather`] has counted.
+pub(crate) fn too_many_fields(session: &ServerSession, limits: &Limits) -> Option<Reject> {
+    (session.req_header().headers.len() > limits.max_header_fields).then(|| Fault::TooLarge.into())
+}
+
+/// Parses the head of a request, waiting no longer than `limit` for it.
 pub(crate) async fn read_head(session: &mut ServerSession, limit: Duration) -> Arrival {
     match timeout(limit, session.read_request()).await {
         Ok(Ok(true)) => Arrival::Request,
@@ -30,11 +110,7 @@ pub(crate) async fn read_head(session: &mut ServerSession, limit: Duration) -> A
             Arrival::Refused(Reject::invalid("request head is invalid").because(error.etype().as_str().to_owned()))
         }
         Ok(Err(_)) => Arrival::Nothing,
-        Err(_) => Arrival::Refused(Reject::new(
-            RejectKind::Timeout,
-            "request_timeout",
-            "request head was not received in time",
-        )),
+        Err(_) => Arrival::Refused(late()),
     }
 }
 

@@ -9,7 +9,7 @@ use pooler_filter::Reject;
 pub(crate) struct Segments<'a>(Vec<Cow<'a, str>>);
 
 impl<'a> Segments<'a> {
-    /// Decodes a path. A segment that decodes to something with `/`, `\` or NUL in it, or not to UTF-8, is unsafe
+    /// Decodes a path. A segment that decodes to something with `/`, `\` or a control character in it, or not to UTF-8, is unsafe
     /// (docs/v1.md, Order of checks).
     pub(crate) fn decode(path: &'a str) -> Result<Self, Reject> {
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -27,7 +27,8 @@ fn unsafe_path() -> Reject {
 
 fn decode(segment: &str) -> Option<Cow<'_, str>> {
     let decoded = if segment.contains('%') { Cow::Owned(percent_decode(segment)?) } else { Cow::Borrowed(segment) };
-    let safe = !decoded.contains(['/', '\\', '\0']) && decoded != "." && decoded != "..";
+    let safe =
+        !decoded.contains(|c: char| matches!(c, '/' | '\\') || c.is_control()) && decoded != "." && decoded != "..";
     safe.then_some(decoded)
 }
 
@@ -58,9 +59,19 @@ mod tests {
 
     #[test]
     fn a_segment_that_hides_a_separator_is_refused() {
-        for path in
-            ["/v1/a%2Fb", "/v1/a%5cb", "/v1/a\\b", "/v1/%00", "/v1/%ff", "/v1/%4", "/v1/%zz", "/v1/%2e%2e/x", "/v1/.."]
-        {
+        for path in [
+            "/v1/a%2Fb",
+            "/v1/a%5cb",
+            "/v1/a\\b",
+            "/v1/%00",
+            "/v1/%0d%0a",
+            "/v1/%7f",
+            "/v1/%ff",
+            "/v1/%4",
+            "/v1/%zz",
+            "/v1/%2e%2e/x",
+            "/v1/..",
+        ] {
             let reject = Segments::decode(path).expect_err(path);
             assert_eq!((reject.status().as_u16(), reject.code_str()), (400, "invalid_request"), "{path}");
             assert_eq!(reject.message, "request path is invalid");

@@ -29,12 +29,17 @@ impl Wire {
         Self(BufReader::new(stream))
     }
 
+    /// On a connection that is there already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).await.expect("the gateway reads");
     }
 
     /// Says that nothing more will be sent.
-    async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         self.0.get_mut().shutdown().await.expect("an open connection");
     }
 
@@ -64,6 +69,17 @@ impl Wire {
         answer
     }
 
+    /// Takes bytes as they come: so many at once, after each pause, until the connection ends.
+    pub(crate) async fn sip(&mut self, bytes: usize, pause: Duration) -> usize {
+        let (mut taken, mut sip) = (0, vec![0; bytes]);
+        // Past the buffer: what it took at once is no slow reading.
+        while let Ok(read @ 1..) = self.0.get_mut().read(&mut sip).await {
+            taken += read;
+            tokio::time::sleep(pause).await;
+        }
+        taken
+    }
+
     /// Waits until the gateway closes the connection; nothing more may come before.
     pub(crate) async fn assert_closes(&mut self) {
         let mut rest = Vec::new();
@@ -73,7 +89,7 @@ impl Wire {
 }
 
 /// The head of `POST /v1/responses` with these further lines.
-fn head(client: &Client, lines: &str) -> Vec<u8> {
+pub(crate) fn head(client: &Client, lines: &str) -> Vec<u8> {
     let (address, key) = (client.address, &client.key);
     format!("POST /v1/responses HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n{lines}\r\n\r\n").into()
 }
@@ -132,7 +148,7 @@ fn noisy_ask(words: u64) -> Vec<u8> {
 }
 
 /// A body in chunks of the HTTP framing.
-fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     for piece in pieces {
         out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());

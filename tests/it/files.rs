@@ -526,8 +526,9 @@ async fn a_client_that_leaves_frees_its_place_and_the_storage_at_every_step() {
     let mut wire = Wire::connect(&gateway.client).await;
     wire.send(&request).await;
     let (mut storage, _) = listener.accept().await.unwrap();
+    let mut seen = vec![0; 7];
+    storage.read_exact(&mut seen).await.unwrap();
     drop(wire);
-    let mut seen = Vec::new();
     let _ = storage.read_to_end(&mut seen).await;
     assert!(seen.starts_with(b"PUT /x "));
     let rows = gateway.settled(3).await;

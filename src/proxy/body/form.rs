@@ -1,6 +1,8 @@
 //! Reads a form while it arrives, under the caps of its route (docs/v1.md, Multipart bodies).
 
 mod blocks;
+#[cfg(any(test, fuzzing))]
+pub(in crate::proxy) mod fuzz;
 mod parameters;
 mod parser;
 
@@ -8,11 +10,10 @@ use http::{HeaderMap, header};
 use pingora_core::protocols::http::ServerSession;
 use pooler_filter::form::{Form, Part};
 use pooler_filter::{Operation, Reject, RejectKind};
-use tokio::time::timeout;
 
 use self::parser::FormParser;
 use super::inflate::Coding;
-use super::{compressed, promised, slow, too_large, unreadable};
+use super::{compressed, promised, too_large};
 use crate::config::Settings;
 use crate::proxy::budget::Room;
 
@@ -131,12 +132,11 @@ pub(crate) async fn read_form(
         return Err(caps.too_large());
     }
     super::go_ahead(session).await?;
-    let idle = settings.limits.body_idle_timeout;
+    let mut pace = super::pace(&settings.limits);
     let mut parser = FormParser::new(&boundary, caps);
     let mut read = 0;
     loop {
-        let piece = timeout(idle, session.read_request_body()).await.map_err(|_| slow())?.map_err(unreadable)?;
-        let Some(piece) = piece else { return parser.finish() };
+        let Some(piece) = super::piece(session, &mut pace).await? else { return parser.finish() };
         read += piece.len();
         if read > caps.total {
             return Err(caps.too_large());

@@ -8,7 +8,7 @@ use http::{HeaderMap, header};
 use pooler_filter::{Reject, RejectKind};
 
 use crate::config::Limits;
-use crate::proxy::budget::Room;
+use crate::proxy::budget::{LARGE, Room};
 
 /// Inflated bytes between two looks at the caps.
 const STEP: usize = 16 * 1024;
@@ -88,6 +88,9 @@ pub(super) async fn inflate(coding: Coding, packed: Bytes, limits: &Limits, room
         if text.len() + read > most_by_ratio {
             return Err(ratio());
         }
+        if text.len() + read > LARGE {
+            room.turn().await?;
+        }
         room.grow_to(packed_len + text.len() + read).await?;
         text.extend_from_slice(&step[..read]);
         if read < STEP {
@@ -97,6 +100,7 @@ pub(super) async fn inflate(coding: Coding, packed: Bytes, limits: &Limits, room
             tokio::task::yield_now().await;
         }
     }
+    room.end_turn();
     Ok(text.freeze())
 }
 

@@ -65,6 +65,63 @@ async fn a_bomb_is_refused_by_ratio_and_a_large_text_by_size() {
     assert_eq!(run(Coding::Gzip, gzip(&whole), &limits()).await.unwrap().len(), 1 << 20);
 }
 
+/// Something small that comes to much, in every coding.
+fn bombs() -> Vec<(&'static str, Coding, Vec<u8>)> {
+    let blank = vec![b' '; 4 << 20];
+    let part = vec![b' '; 64 * 1024];
+    let packed = zstd_window(&part, 20);
+    vec![
+        ("one", Coding::Gzip, gzip(&blank)),
+        ("one", Coding::Deflate, deflate(&blank)),
+        ("one", Coding::Zstd, zstd_window(&blank, 20)),
+        ("members", Coding::Gzip, gzip(&part).repeat(64)),
+        ("frames", Coding::Zstd, packed.repeat(64)),
+        // A frame that is skipped counts as packed bytes and is nothing.
+        ("skipped", Coding::Zstd, [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4], &packed[..]].concat().repeat(64)),
+    ]
+}
+
+#[tokio::test]
+async fn a_bomb_of_any_kind_is_refused_before_it_has_grown() {
+    for (kind, coding, packed) in bombs() {
+        let most = packed.len() * limits().max_ratio as usize + 2 * STEP;
+        let budget = Budget::new(packed.len() + most.min(limits().max_body) + 2 * STEP, Duration::ZERO);
+        let mut room = budget.open();
+        let refused = inflate(coding, packed.clone().into(), &limits(), &mut room).await.unwrap_err();
+        let expected = if packed.len() * 200 < limits().max_body {
+            "decompression_ratio_exceeded"
+        } else {
+            "decompressed_request_too_large"
+        };
+        assert_eq!((refused.status().as_u16(), refused.code_str()), (413, expected), "{kind} {coding:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_nothing_ends_however_much_it_is() {
+    for (coding, packed) in
+        [(Coding::Gzip, gzip(b"").repeat(50_000)), (Coding::Zstd, zstd_window(b"", 20).repeat(50_000))]
+    {
+        assert_eq!(run(coding, packed, &limits()).await.unwrap(), "", "{coding:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_are_unpacked_in_turn_and_small_ones_need_none() {
+    let limits = Limits { max_body: 8 << 20, ..Limits::default() };
+    let budget = Budget::new(64 << 20, Duration::from_secs(5));
+    let mut holding = budget.open();
+    holding.turn().await.unwrap();
+    let large: Bytes = gzip(&text(2 << 20)).into();
+    let refused = inflate(Coding::Gzip, large.clone(), &limits, &mut budget.open()).await.unwrap_err();
+    assert_eq!(refused.code_str(), "server_is_overloaded");
+    assert!(inflate(Coding::Gzip, gzip(&text(1 << 20)).into(), &limits, &mut budget.open()).await.is_ok());
+    drop(holding);
+    for _ in 0..3 {
+        assert_eq!(inflate(Coding::Gzip, large.clone(), &limits, &mut budget.open()).await.unwrap().len(), 2 << 20);
+    }
+}
+
 #[tokio::test]
 async fn a_window_over_8_mib_is_refused() {
     let limits = Limits { max_ratio: 1_000_000, max_body: 64 << 20, ..Limits::default() };
