@@ -5,11 +5,14 @@
 //! between. What outlives a turn stands here: the head of the handshake with its credential, the line, the age.
 
 mod arrival;
+mod claims;
 mod client;
 mod counted;
 mod dial;
 mod ending;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod handshake;
 mod inbox;
 mod line;
@@ -28,6 +31,7 @@ use pingora_core::server::ShutdownWatch;
 use pooler_filter::{AccountId, Exchange, OutcomeKind, PoolView as _, Principal, Reject, Route};
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::claims::Claims;
 use self::client::Writer;
 use self::ending::Ending;
 use self::inbox::Inbox;
@@ -35,6 +39,7 @@ use self::line::Line;
 use self::listen::{Ear, Item};
 use super::downstream::{Downstream, Length};
 use super::intake::Opening;
+use super::pace::Pace;
 use super::reply::native;
 use super::{Ended, Gateway, Stop, dispatch, route};
 
@@ -109,7 +114,8 @@ impl Gateway {
         let Ok(found) = route::find(opening.method(), opening.path()) else { return };
         let most = self.settings.limits.max_body;
         let Some((socket, purse)) = client::take_over(session, most, self.budget.open()).await else { return };
-        let (writer, mut reader) = Writer::split(socket, self.settings.gateway.write_timeout);
+        let gateway = &self.settings.gateway;
+        let (writer, mut reader) = Writer::split(socket, Pace::new(gateway.write_timeout, gateway.write_min_rate));
         let inbox = Inbox::new();
         let mut upstream = Upstream::default();
         let ending = {

@@ -246,6 +246,58 @@ async fn a_compaction_is_the_two_events_of_the_native_form() {
     assert!(socket.is_silent(Duration::from_millis(100)).await);
 }
 
+/// A resumed session is warmed up before the gateway sees whose compaction it begins with.
+#[tokio::test]
+async fn a_compaction_that_comes_to_the_wrong_account_begins_anew_with_its_own() {
+    let gateway = Gateway::builder().quota().start().await;
+    let mut compact = turn();
+    compact["input"].as_array_mut().unwrap().push(json!({"type": "compaction_trigger"}));
+    let item = open(&gateway).await.turn(&compact).await[0]["item"].clone();
+    assert_eq!(item["type"], "compaction");
+    let account = || gateway.codex.requests().into_iter().rev().find(|one| one.body.is_some()).unwrap().account;
+    let owner = account();
+    let mut warm_up = turn();
+    warm_up["generate"] = json!(false);
+    for n in 0.. {
+        assert!(n < 200, "no other account was warmed up");
+        // Which account a key goes to is chance.
+        warm_up["prompt_cache_key"] = json!(n.to_string());
+        let mut socket = open(&gateway).await;
+        let id = socket.turn(&warm_up).await.last().unwrap()["response"]["id"].as_str().unwrap().to_owned();
+        let own = account() == owner;
+        let mut resumed = go_on(&id);
+        resumed["input"].as_array_mut().unwrap().insert(0, item.clone());
+        if own {
+            socket.succeed(&resumed).await;
+            continue;
+        }
+        let refused = socket.turn(&resumed).await.remove(0);
+        assert_eq!(socket::refusal(&refused), (400, NOT_FOUND.into()), "{refused}");
+        resumed.as_object_mut().unwrap().remove("previous_response_id");
+        socket.succeed(&resumed).await;
+        assert_eq!(account(), owner);
+        break;
+    }
+}
+
+#[tokio::test]
+async fn a_compaction_that_is_refused_says_why() {
+    let upstream = Upstream::answering(|turn| match turn.n {
+        0 => error(400, "invalid_prompt"),
+        1 => error(500, "server_error"),
+        _ => good(turn),
+    })
+    .await;
+    let gateway = gateway(&upstream).await;
+    let mut socket = open(&gateway).await;
+    let mut compact = turn();
+    compact["input"] = json!([{"type": "compaction_trigger"}]);
+    let Act::Event(theirs) = error(400, "invalid_prompt").remove(0) else { unreachable!() };
+    assert_eq!(socket.turn(&compact).await, [theirs]);
+    assert_eq!(reason(&socket.turn(&compact).await[0]), "server_error");
+    assert_eq!(upstream.handshakes().len(), 1, "never another account");
+}
+
 #[tokio::test]
 async fn faults_before_output_move_on_as_over_http() {
     for fault in [
@@ -337,6 +389,54 @@ async fn a_refusal_of_the_request_is_relayed_as_it_came() {
     assert_eq!(upstream.handshakes().len(), 1, "nobody else was asked");
     let rows = gateway.settled(4).await;
     assert_eq!(ended(&rows[3]).error_code.as_deref(), Some("invalid_prompt"));
+}
+
+/// As over HTTP, what an upstream says about the request before there is a websocket is nobody's fault, and the client hears it.
+#[tokio::test]
+async fn a_handshake_that_refuses_the_request_says_why() {
+    let error = |code: &str| json!({"type": "invalid_request_error", "code": code, "message": "PROVIDER WORDS"});
+    let policy = "misalignment_policy_violation";
+    for (status, body, code, message) in [
+        (403, json!({"error": error(policy)}), policy, "PROVIDER WORDS"),
+        (400, json!({"error": error("invalid_prompt")}), "invalid_prompt", "PROVIDER WORDS"),
+        (400, json!({"detail": "PROVIDER WORDS"}), "upstream_error", "PROVIDER WORDS"),
+        (404, json!({"detail": "Not Found"}), "upstream_error", "Not Found"),
+        (413, json!({"error": error("request_too_large")}), "request_too_large", "PROVIDER WORDS"),
+        (422, json!(["?"]), "upstream_error", r#"["?"]"#),
+    ] {
+        let told = body.clone();
+        let upstream = Upstream::with(move |_, _| Some((status, told.clone())), good).await;
+        let gateway = gateway(&upstream).await;
+        let mut native = open(&gateway).await;
+        let refused = native.turn(&turn()).await.remove(0);
+        assert_eq!((&refused["status"], &refused["error"]["code"]), (&json!(status), &json!(code)), "{refused}");
+        assert_eq!((&refused["error"]["message"], refused.get("headers")), (&json!(message), None), "{refused}");
+        let public = Socket::open(&gateway.client).await.turn(&socket::create("Say hello")).await.remove(0);
+        assert_eq!(public["status"], if status == 404 { 502 } else { status }, "{public}");
+        assert!(!public.to_string().contains("PROVIDER"), "{public}");
+        // A path that is missing may be there for the next account; otherwise nobody else would do better.
+        assert_eq!(upstream.handshakes().len(), if status == 404 { 6 } else { 2 }, "{status}");
+        let rows = gateway.settled(2).await;
+        assert_eq!(ended(&rows[1]).attempts[0].upstream_status, Some(status));
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_says_nothing_about_the_request_moves_on() {
+    for (status, body) in [
+        (426, json!({"detail": "Upgrade Required"})),
+        (302, json!({})),
+        (404, json!({"error": {"type": "invalid_request_error", "param": "model", "message": "m"}})),
+        (400, json!({"detail": "The 'x' model is not supported when using Codex with a ChatGPT account."})),
+    ] {
+        let upstream = Upstream::with(move |line, _| (line == 0).then(|| (status, body.clone())), good).await;
+        let gateway = gateway(&upstream).await;
+        open(&gateway).await.succeed(&turn()).await;
+        assert_eq!(upstream.handshakes().len(), 2, "{status}");
+    }
+    let upstream = Upstream::with(|_, _| Some((426, json!({"detail": "Upgrade Required"}))), good).await;
+    let gateway = gateway(&upstream).await;
+    assert_eq!(reason(&open(&gateway).await.turn(&turn()).await[0]), "invalid_upstream_response");
 }
 
 #[tokio::test]

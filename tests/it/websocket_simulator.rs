@@ -6,7 +6,7 @@ use codex_pooler::simulator::{Fault, Preset, Who};
 use serde_json::{Value, json};
 
 use crate::failover::terminal;
-use crate::support::socket::{self, Socket, create, go_on};
+use crate::support::socket::{self, PATH, Socket, create, go_on};
 use crate::support::{Gateway, eventually};
 
 fn turn(model: &str, input: impl Into<Value>) -> Value {
@@ -73,6 +73,41 @@ async fn a_compaction_is_two_messages() {
     let item = events[0]["item"].clone();
     socket.succeed(&create(json!([item, {"role": "user", "content": "Go on"}]))).await;
     gateway.settled(2).await;
+}
+
+#[tokio::test]
+async fn a_compaction_of_a_lite_model_has_its_form() {
+    for path in [PATH, crate::native::RESPONSES] {
+        let gateway = Gateway::builder().catalog().start().await;
+        eventually("the models are known", || async {
+            gateway.client.get("/backend-api/codex/models").await.status == 200
+        })
+        .await;
+        let marker = "ws_request_header_x_openai_internal_codex_responses_lite";
+        let native = path != PATH;
+        let turn = |items: Value| {
+            let mut turn = create(items);
+            turn["model"] = json!("gpt-6-sol");
+            if native {
+                turn["reasoning"] = json!({"context": "all_turns"});
+                turn["parallel_tool_calls"] = json!(false);
+                (turn["store"], turn["stream"]) = (json!(false), json!(true));
+                turn["client_metadata"] = json!({marker: "true"});
+            }
+            turn
+        };
+        let words =
+            json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "A long story"}]});
+        let mut socket = Socket::open_at(path, &gateway.client, &[]).await;
+        let id = socket.succeed(&turn(json!([words.clone()]))).await;
+        let mut compact = turn(json!([words, {"type": "compaction_trigger"}]));
+        compact["previous_response_id"] = json!(id);
+        let events = socket.turn(&compact).await;
+        assert_eq!(events.last().unwrap()["type"], "response.completed", "{path} {events:?}");
+        assert_eq!(events[0]["item"]["type"], "compaction", "{path}");
+        let sent = gateway.codex.requests().into_iter().filter_map(|request| request.body).next_back().unwrap();
+        assert_eq!(sent["client_metadata"], json!({marker: "true"}), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use super::ending::Ending;
 use super::toll::{Purse, Toll};
 use crate::proxy::budget::Room;
 use crate::proxy::downstream::Gone;
+use crate::proxy::pace::Pace;
 
 /// Read buffer of each end: memory of idle sockets is mostly this.
 const READ_BUFFER: usize = 4096;
@@ -61,22 +62,29 @@ pub(super) async fn take_over(session: ServerSession, most: usize, room: Room) -
 /// Writes to the client: the answers of turns, and between them what does not wait for its turn.
 #[derive(Debug)]
 pub(super) struct Writer {
-    sink: Mutex<SplitSink<Socket, Message>>,
+    mouth: Mutex<Mouth>,
     moved: Arc<Moved>,
-    patience: Duration,
+}
+
+/// The side that is written to, and how slowly it may be read.
+#[derive(Debug)]
+struct Mouth {
+    sink: SplitSink<Socket, Message>,
+    pace: Pace,
 }
 
 impl Writer {
-    /// Both sides of a socket. `patience`: how long the client may take nothing before it counts as gone.
-    pub(super) fn split(socket: Socket, patience: Duration) -> (Self, Reader) {
+    /// Both sides of a socket. `pace`: how slowly the client may take what it is sent before it counts as gone.
+    pub(super) fn split(socket: Socket, pace: Pace) -> (Self, Reader) {
         let moved = socket.get_ref().moved();
         let (sink, reader) = socket.split();
-        (Self { sink: Mutex::new(sink), moved, patience }, reader)
+        (Self { mouth: Mutex::new(Mouth { sink, pace }), moved }, reader)
     }
 
     /// Sends messages, in one piece as far as they fit.
     pub(super) async fn send(&self, texts: impl IntoIterator<Item = Bytes>) -> Result<(), Gone> {
-        let mut sink = self.sink.lock().await;
+        let mut mouth = self.mouth.lock().await;
+        let Mouth { sink, pace } = &mut *mouth;
         let sending = async {
             for text in texts {
                 match Utf8Bytes::try_from(text) {
@@ -86,21 +94,21 @@ impl Writer {
             }
             sink.flush().await
         };
-        self.moved.patiently(self.patience, sending).await?.map_err(|_| Gone)
+        pace.watch(sending, || self.moved.written()).await.map_err(|_| Gone)?.map_err(|_| Gone)
     }
 
     /// Pings the client, unless it is being written to anyway. It need not answer: a client that waits for a tool may not read.
     pub(super) fn ping(&self) {
-        if let Ok(mut sink) = self.sink.try_lock() {
+        if let Ok(mut mouth) = self.mouth.try_lock() {
             // What does not go out at once goes out with the next message.
-            let _ = sink.send(Message::Ping(Bytes::new())).now_or_never();
+            let _ = mouth.sink.send(Message::Ping(Bytes::new())).now_or_never();
         }
     }
 
     /// Tells the client why, and waits a moment until it has hung up: a connection that is closed while bytes of the client are under way
     /// would take our last words with it.
     pub(super) async fn farewell(self, mut reader: Reader, ending: Ending) {
-        let mut sink = self.sink.into_inner();
+        let Mouth { mut sink, .. } = self.mouth.into_inner();
         if let Some(frame) = ending.frame() {
             let _ = timeout(CLOSING, sink.send(Message::Close(Some(frame)))).await;
             let answer = async { while let Some(Ok(_)) = reader.next().await {} };

@@ -26,6 +26,11 @@ impl Moved {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Bytes that went.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// Waits for something that writes. The patience is with each byte: who reads slowly, reads.
     pub(super) async fn patiently<T>(&self, patience: Duration, writing: impl Future<Output = T>) -> Result<T, Gone> {
         let mut writing = std::pin::pin!(writing);

@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::InvalidHeaderValue;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pooler_filter::codex::{Failure, Verdict};
 use pooler_filter::form::Chunks;
-use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind};
+use pooler_filter::{AttemptResult, Cut, Frame, Reject, RejectKind, Verbatim};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -38,6 +38,8 @@ pub(super) struct OverLine<'a> {
     pub(super) continues: bool,
     /// Its client gets what the upstream says about the request as it came.
     pub(super) native: bool,
+    /// The events are not for the client: a compaction is made of them.
+    pub(super) compacts: bool,
 }
 
 /// Why a turn got no answer.
@@ -119,9 +121,17 @@ impl OverLine<'_> {
             Ok(answered) => answered.map_err(|e| Lost::net(&e))?,
             Err(_) => return Err(Lost::net(&NetError::TimedOut(limit))),
         };
+        if let Some(headers) = connection.headers() {
+            self.gateway.pool.quota().note(account.id, headers, self.gateway.clock.now());
+        }
         match status.as_u16() {
             101 => {}
-            401..=403 | 429 | 500.. => return Err(self.tried.refused(connection, status).await),
+            // No websockets here: that says nothing about the request.
+            426 => {
+                connection.close().await;
+                return Err(Lost::invalid("the account takes no websockets"));
+            }
+            400.. => return Err(refused_by(self.tried.refused(account, connection, status).await)),
             _ => {
                 connection.close().await;
                 return Err(Lost::invalid(format!("status {} to a websocket handshake", status.as_u16())));
@@ -132,9 +142,7 @@ impl OverLine<'_> {
             return Err(Lost::invalid("the answer to a websocket handshake proves nothing"));
         }
         let model = connection.headers().and_then(|headers| headers.get(MODEL)).cloned();
-        let Some((stream, early)) = connection.into_stream() else {
-            return Err(Lost::invalid("a websocket needs HTTP/1.1"));
-        };
+        let (stream, early) = connection.into_stream();
         let sizes = config(settings.upstream.max_terminal_block);
         let socket = WebSocketStream::from_partially_read(Counted::new(stream), early, Role::Client, Some(sizes)).await;
         let limits = Limits {
@@ -160,6 +168,7 @@ impl OverLine<'_> {
                 Err(cut) => return Err(broke(cut)),
             };
             idle = Instant::now() + settings.upstream.idle_timeout;
+            self.gateway.pool.hear(line.account(), &frame);
             match hold.take(frame, self.gateway.clock.now()) {
                 Step::Hold => {}
                 Step::Commit | Step::End => return Ok(hold.into_frames()),
@@ -167,6 +176,11 @@ impl OverLine<'_> {
                     return Err(Failed::Line(Lost { verdict: Verdict::NextCandidate, ..Lost::failed(failure) }));
                 }
                 // Nobody would answer better, and the stream is the upstream's own (docs/decisions.md, S6).
+                Step::Fail(failure) if self.native && is_told(&failure) && self.compacts => {
+                    let told = hold.into_frames().pop().map(|event| event.data().clone());
+                    let told = told.map(|body| Verbatim { content_type: None, body });
+                    return Err(Failed::Account(Lost { told, ..Lost::failed(failure) }));
+                }
                 Step::Fail(failure) if self.native && is_told(&failure) => return Ok(hold.into_frames()),
                 Step::Fail(failure) => return Err(Failed::Account(Lost::failed(failure))),
                 Step::TooLarge => return Err(Failed::Account(Lost::too_large())),
@@ -194,6 +208,12 @@ fn too_large() -> Lost {
     let reject = Reject::new(RejectKind::TooLarge, "request_too_large", "request is too large for the upstream");
     let result = AttemptResult::Refused;
     Lost { result, verdict: Verdict::Final, failure: None, told: None, reject: Some(reject), why: None }
+}
+
+/// A handshake does not say what is asked for: a path that is not there may be there for the next account.
+fn refused_by(lost: Lost) -> Lost {
+    let missing = lost.failure.as_ref().is_some_and(|failure| failure.status == Some(StatusCode::NOT_FOUND));
+    if missing { Lost { verdict: Verdict::NextCandidate, ..lost } } else { lost }
 }
 
 /// What the turn continues went with its line: the client begins anew (docs/decisions.md, S16).

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::HeaderMap;
 use pooler_filter::json::{Json, Kind, write_str};
-use pooler_filter::{Frame, FrameKind, Reject};
+use pooler_filter::{Code, Frame, FrameKind, Reject};
 
 /// How an event begins as the upstream writes it.
 const TYPE_FIRST: &[u8] = b"{\"type\":\"";
+
+/// The longest answer of the upstream without an error object that is repeated in one, in bytes.
+const MOST_WORDS: usize = 64 << 10;
 
 /// The frame of a message of the upstream; None for what is no JSON object.
 pub(super) fn frame(text: Bytes) -> Option<Frame> {
@@ -66,13 +69,17 @@ pub(super) fn message(frame: &Frame, stream_id: Option<&str>) -> Option<Bytes> {
     }
 }
 
-/// The message in place of a status (docs/websocket.md, Answers). `native`: its client reads the headers of the refusal in it.
+/// The message in place of a status (docs/websocket.md, Answers). `native`: its client reads the headers of the refusal in it, and what the
+/// upstream said about the request.
 pub(super) fn error(reject: &Reject, stream_id: Option<&str>, native: bool) -> Bytes {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"type\":\"error\",\"status\":");
     out.extend_from_slice(itoa::Buffer::new().format(reject.status().as_u16()).as_bytes());
     out.extend_from_slice(b",\"error\":");
-    reject.write_error_object(&mut out);
+    match reject.verbatim.as_ref().filter(|_| native) {
+        Some(told) => write_told(&mut out, reject, &told.body),
+        None => reject.write_error_object(&mut out),
+    }
     if native {
         write_headers(&mut out, &reject.headers);
     }
@@ -82,6 +89,22 @@ pub(super) fn error(reject: &Reject, stream_id: Option<&str>, native: bool) -> B
     }
     out.push(b'}');
     out.into()
+}
+
+/// The error object in an answer of the upstream, as it came; of an answer that has none, its words in one of ours.
+fn write_told(out: &mut Vec<u8>, reject: &Reject, body: &Bytes) {
+    let json = Json::parse(body.clone()).ok();
+    let member = |name: &str| json.as_ref().and_then(|json| json.root().get(name));
+    let error = member("error");
+    if let Some(error) = error.filter(|error| error.kind() == Kind::Object) {
+        return out.extend_from_slice(error.raw().as_bytes());
+    }
+    let said = error.or_else(|| member("detail")).and_then(|said| said.as_str());
+    let words = said.or_else(|| std::str::from_utf8(body).ok().map(Cow::Borrowed));
+    let words = words.filter(|words| !words.trim().is_empty() && words.len() <= MOST_WORDS);
+    let words = words.map_or_else(|| reject.message.to_string(), Cow::into_owned);
+    let code = reject.code.clone().unwrap_or(Code::new("upstream_error"));
+    Reject::with_code(reject.kind, code, words).write_error_object(out);
 }
 
 /// A member with the headers as strings, if there are any.
@@ -172,6 +195,37 @@ mod tests {
         let reject = reject.header(http::header::RETRY_AFTER, value.clone()).header(http::header::AGE, value);
         assert_eq!(read(&error(&reject, None, true))["headers"], json!({"retry-after": "2", "age": "2"}));
         assert_eq!(read(&error(&reject, None, false)).get("headers"), None);
+    }
+
+    #[test]
+    fn what_the_upstream_said_about_the_request_stays_what_it_said() {
+        let told = |body: &[u8], native: bool| {
+            let mut reject = Reject::with_code(
+                pooler_filter::RejectKind::Upstream(http::StatusCode::UNPROCESSABLE_ENTITY),
+                Code::new("some_code"),
+                "ours",
+            );
+            let body = Bytes::copy_from_slice(body);
+            reject.verbatim = Some(Box::new(pooler_filter::Verbatim { content_type: None, body }));
+            let event = read(&error(&reject, None, native));
+            assert_eq!((&event["type"], &event["status"]), (&json!("error"), &json!(422)));
+            event["error"].clone()
+        };
+        let theirs = json!({"message": "no", "code": "some_code", "extra": [1]});
+        assert_eq!(told(json!({"error": theirs, "detail": "x"}).to_string().as_bytes(), true), theirs);
+        let ours = |message: &str| json!({"message": message, "type": "invalid_request_error", "code": "some_code", "param": null});
+        for (body, message) in [
+            (&br#"{"detail":"Store must be set to false"}"#[..], "Store must be set to false"),
+            (br#"{"error":"some_code"}"#, "some_code"),
+            (br#"{"detail":[{"loc":1}]}"#, r#"{"detail":[{"loc":1}]}"#),
+            (b"<html>", "<html>"),
+            (b"", "ours"),
+            (b"\xff", "ours"),
+            (&[b'x'; MOST_WORDS + 1], "ours"),
+        ] {
+            assert_eq!(told(body, true), ours(message));
+            assert_eq!(told(body, false), ours("ours"), "words of the provider are for native clients");
+        }
     }
 
     #[test]

@@ -89,10 +89,12 @@ impl Ear<'_> {
     }
 
     /// Nobody has worked for such a message: it leaves no row in the ledger.
-    async fn overflow(self, item: Item) -> Result<(), crate::proxy::downstream::Gone> {
+    async fn overflow(self, mut item: Item) -> Result<(), crate::proxy::downstream::Gone> {
         let native = self.route.is_native();
         let reject = self.gateway.told_on(self.route, order::overflow());
-        let stream_id = Order::of(body::index(item.text).await, native).stream_id;
+        let mut nowhere = Room::nowhere();
+        let parsed = body::index(item.text, item.room.as_mut().unwrap_or(&mut nowhere)).await;
+        let stream_id = Order::of(parsed, native).stream_id;
         let mut outcome = Outcome::new(OutcomeKind::Rejected, reject.status().as_u16());
         outcome.code = reject.code.clone();
         outcome.duration = item.arrived.elapsed();

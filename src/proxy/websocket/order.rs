@@ -6,12 +6,16 @@ use bytes::Bytes;
 use pooler_filter::json::{JsonError, JsonObject, Kind};
 use pooler_filter::{Reject, RejectKind};
 
+use crate::proxy::body::Unread;
+
 /// The type of a message that asks for a response.
 const CREATE: &str = "response.create";
 /// When a client that waits for room in the queue may try again: turns end soon.
 const FULL_FOR: Duration = Duration::from_secs(1);
-/// The longest name of a stream, in bytes.
+/// The longest name of a stream, and the longest id of a turn, in bytes.
 const LONGEST_NAME: usize = 256;
+/// Members that name this very message; the first that is there counts.
+const IDS: [&str; 2] = ["request_id", "turn_id"];
 
 /// One message.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(super) struct Create {
     pub(super) body: JsonObject,
     /// What the message says of its own, when it is written anew; none when it goes upstream as it came.
     pub(super) form: Option<Form>,
+    /// The client's own name for this turn, which it uses but once.
+    pub(super) id: Option<String>,
 }
 
 /// What the message for the upstream says beside its body.
@@ -51,10 +57,11 @@ pub(super) enum Form {
 
 impl Order {
     /// Reads a message that was parsed. `native`: its client speaks as Codex CLI does, and its members stay as they are.
-    pub(super) fn of(parsed: Result<JsonObject, JsonError>, native: bool) -> Self {
+    pub(super) fn of(parsed: Result<JsonObject, Unread>, native: bool) -> Self {
         let mut object = match parsed {
             Ok(object) => object,
-            Err(error) => return Self { stream_id: None, asks: Err(unreadable(&error)) },
+            Err(Unread::Json(error)) => return Self { stream_id: None, asks: Err(unreadable(&error)) },
+            Err(Unread::NoRoom(reject)) => return Self { stream_id: None, asks: Err(reject) },
         };
         let stream_id = match take_name(&mut object) {
             Ok(name) => name,
@@ -68,10 +75,12 @@ fn unreadable(error: &JsonError) -> Reject {
     match error {
         JsonError::NotJson { .. } => Reject::invalid("websocket message must be valid JSON"),
         JsonError::NotAnObject => Reject::invalid("websocket message must be a JSON object"),
-        limit
-        @ (JsonError::TooDeep | JsonError::TooManyKeys | JsonError::DuplicateKey(_) | JsonError::TooLarge | _) => {
-            Reject::invalid(format!("websocket message is refused: {limit}"))
-        }
+        limit @ (JsonError::TooDeep
+        | JsonError::TooManyKeys
+        | JsonError::DuplicateKey(_)
+        | JsonError::TooLarge
+        | JsonError::IndexTooLarge
+        | _) => Reject::invalid(format!("websocket message is refused: {limit}")),
     }
 }
 
@@ -100,15 +109,15 @@ fn asks(mut object: JsonObject, native: bool) -> Result<Asks, Reject> {
     match kind.as_deref() {
         Some(CREATE) => {
             let warm_up = warms_up(&object)?;
+            let id = take_id(&mut object)?;
             if native {
-                object.remove("request_id");
-                return Ok(Asks::Create(Create { body: object, form: None }));
+                return Ok(Asks::Create(Create { body: object, form: None, id }));
             }
             object.remove("type");
             object.remove("generate");
             object.set_bool("stream", true);
             object.set_bool("store", false);
-            Ok(Asks::Create(Create { body: object, form: Some(if warm_up { Form::WarmUp } else { Form::Turn }) }))
+            Ok(Asks::Create(Create { body: object, form: Some(if warm_up { Form::WarmUp } else { Form::Turn }), id }))
         }
         Some("response.processed") => match object.get_str("response_id") {
             Some(id) if !id.trim().is_empty() => Ok(Asks::Processed(object.to_bytes())),
@@ -116,6 +125,20 @@ fn asks(mut object: JsonObject, native: bool) -> Result<Asks, Reject> {
         },
         Some(_) | None => Err(Reject::invalid("type must be response.create or response.processed").at("type")),
     }
+}
+
+/// The id of the turn. It says nothing to the upstream.
+fn take_id(object: &mut JsonObject) -> Result<Option<String>, Reject> {
+    let mut taken = None;
+    for name in IDS {
+        if let Some(id) = object.get(name).filter(|id| !id.is_null() && taken.is_none()) {
+            let id = id.as_str().filter(|id| (1..=LONGEST_NAME).contains(&id.len()));
+            let wrong = || Reject::invalid(format!("{name} must be a string of 1 to {LONGEST_NAME} bytes")).at(name);
+            taken = Some(id.ok_or_else(wrong)?.into_owned());
+        }
+        object.remove(name);
+    }
+    Ok(taken)
 }
 
 fn warms_up(object: &JsonObject) -> Result<bool, Reject> {
@@ -154,8 +177,12 @@ pub(super) fn not_forwarded() -> Reject {
 mod tests {
     use super::*;
 
+    fn read(text: impl Into<Bytes>, native: bool) -> Order {
+        Order::of(JsonObject::parse(text.into()).map_err(Unread::Json), native)
+    }
+
     fn order(text: &'static str) -> Order {
-        Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), false)
+        read(Bytes::from_static(text.as_bytes()), false)
     }
 
     fn refusal(text: &'static str) -> (String, Option<String>) {
@@ -184,7 +211,7 @@ mod tests {
     fn a_warm_up_says_so_upstream_too() {
         for (generate, warm_up) in [("false", true), ("true", false), ("null", false)] {
             let text = format!(r#"{{"type":"response.create","generate":{generate}}}"#);
-            let Ok(Asks::Create(mut create)) = Order::of(JsonObject::parse(text.into()), false).asks else { panic!() };
+            let Ok(Asks::Create(mut create)) = read(text, false).asks else { panic!() };
             complete(&mut create.body, create.form.unwrap());
             let body: serde_json::Value = serde_json::from_slice(&create.body.to_bytes()).unwrap();
             assert_eq!((&body["type"], &body["generate"]), (&"response.create".into(), &(!warm_up).into()));
@@ -218,7 +245,7 @@ mod tests {
             );
         }
         let long = format!(r#"{{"type":"x","stream_id":"{}"}}"#, "a".repeat(257));
-        assert_eq!(Order::of(JsonObject::parse(long.into()), false).stream_id, None);
+        assert_eq!(read(long, false).stream_id, None);
         assert_eq!(order(r#"{"type":"response.create","stream_id":null}"#).stream_id, None);
     }
 
@@ -230,12 +257,42 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_turn_is_taken_out_whoever_sends_it() {
+        for (members, id) in [
+            (r#""request_id":"r""#, Some("r")),
+            (r#""turn_id":"t""#, Some("t")),
+            (r#""turn_id":"t","request_id":"r""#, Some("r")),
+            (r#""request_id":null,"turn_id":"t""#, Some("t")),
+            (r#""request_id":null"#, None),
+            (r#""client_metadata":{"turn_id":"t"}"#, None),
+        ] {
+            for native in [false, true] {
+                let text = format!(r#"{{"type":"response.create",{members}}}"#);
+                let Ok(Asks::Create(create)) = read(text, native).asks else { panic!() };
+                assert_eq!(create.id.as_deref(), id, "{members}");
+                assert!(!["request_id", "turn_id"].iter().any(|name| create.body.get(name).is_some()), "{members}");
+            }
+        }
+        let long = format!(r#"{{"type":"response.create","request_id":"{}"}}"#, "a".repeat(257));
+        for text in
+            [r#"{"type":"response.create","request_id":7}"#, r#"{"type":"response.create","request_id":""}"#, &long]
+        {
+            let refused = read(text.to_owned(), true).asks.unwrap_err();
+            assert_eq!(
+                (refused.code_str(), refused.param.as_deref()),
+                ("invalid_request", Some("request_id")),
+                "{text}"
+            );
+        }
+        assert_eq!(refusal(r#"{"type":"response.create","turn_id":[]}"#).1.as_deref(), Some("turn_id"));
+    }
+
+    #[test]
     fn a_native_message_stays_as_it_is_but_for_its_id() {
-        let native =
-            |text: &'static str| match Order::of(JsonObject::parse(Bytes::from_static(text.as_bytes())), true).asks {
-                Ok(Asks::Create(create)) => (create.form, create.body.to_bytes()),
-                other => panic!("{text}: {other:?}"),
-            };
+        let native = |text: &'static str| match read(Bytes::from_static(text.as_bytes()), true).asks {
+            Ok(Asks::Create(create)) => (create.form, create.body.to_bytes()),
+            other => panic!("{text}: {other:?}"),
+        };
         for (text, left) in [
             (r#"{"type":"response.create", "generate":false, "store":true}"#, None),
             (r#"{"type":"response.create","request_id":"r","a":1}"#, Some(r#"{"type":"response.create","a":1}"#)),
@@ -244,7 +301,7 @@ mod tests {
         ] {
             assert_eq!(native(text), (None, left.unwrap_or(text).as_bytes().into()));
         }
-        let unknown = Order::of(JsonObject::parse(Bytes::from_static(br#"{"type":"response.cancel"}"#)), true);
+        let unknown = read(Bytes::from_static(br#"{"type":"response.cancel"}"#), true);
         assert_eq!(unknown.asks.unwrap_err().param.as_deref(), Some("type"));
     }
 }

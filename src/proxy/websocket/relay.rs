@@ -92,6 +92,7 @@ impl Relay<'_, '_> {
             let idle = Instant::now() + self.gateway.settings.upstream.idle_timeout;
             let mut next = Some(line.next(idle).await);
             while let Some(read) = next {
+                read.iter().for_each(|frame| self.gateway.pool.hear(line.account(), frame));
                 match read.map_err(End::Cut).and_then(|frame| self.pass(stages, frame, seen, out).map_err(End::Failed))
                 {
                     Ok(()) if seen.terminal => return Ok(End::Complete),

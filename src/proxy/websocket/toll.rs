@@ -80,7 +80,9 @@ impl Toll {
         let Some(paying) = &mut self.paying else { return Poll::Ready(Ok(())) };
         let (room, paid) = ready!(paying.as_mut().poll(cx));
         self.paying = None;
+        // What was paid for a message that will never be complete goes back at once, not with the socket.
+        paid.map_err(|_| io::Error::other(NoRoom))?;
         self.purse.take(room);
-        Poll::Ready(paid.map_err(|_| io::Error::other(NoRoom)))
+        Poll::Ready(Ok(()))
     }
 }

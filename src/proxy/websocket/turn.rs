@@ -5,10 +5,11 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pooler_filter::{
-    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Reached, Reject, Turn, UpstreamHeaders,
-    UpstreamRequest,
+    AttemptResult, Body, Exchange, Expects, Extra, Flow, Outcome, OutcomeKind, Principal, Reached, Reject, Turn,
+    UpstreamHeaders, UpstreamRequest,
 };
 
+use super::claims::Claim;
 use super::dial::OverLine;
 use super::ending::Ending;
 use super::line::Line;
@@ -17,6 +18,7 @@ use super::order::{self, Asks, Create, Order};
 use super::relay::Relay;
 use super::speaker::Speaker;
 use super::{After, Conversation, Upstream};
+use crate::proxy::budget::Room;
 use crate::proxy::dispatch::{Attempts, Committed, Walk};
 use crate::proxy::route::Class;
 use crate::proxy::{Ended, Stop, body, finish, reply};
@@ -24,7 +26,7 @@ use crate::proxy::{Ended, Stop, body, finish, reply};
 /// What a turn begins with.
 struct Begun {
     asks: Result<Create, Reject>,
-    room: Result<crate::proxy::budget::Room, Reject>,
+    room: Result<Room, Reject>,
     /// The websocket is too old.
     old: bool,
 }
@@ -44,9 +46,11 @@ impl Conversation<'_> {
     where
         L: Future<Output = Ending>,
     {
-        let Item { text, room, arrived, received_at } = item;
+        let Item { text, mut room, arrived, received_at } = item;
         let native = self.route.is_native();
-        let Order { stream_id, asks } = Order::of(body::index(text).await, native);
+        let mut nowhere = Room::nowhere();
+        let Order { stream_id, asks } =
+            Order::of(body::index(text, room.as_mut().unwrap_or(&mut nowhere)).await, native);
         let mut speaker = Speaker::new(self.writer, stream_id, arrived, native);
         let asks = match asks {
             Ok(Asks::Processed(text)) => return self.processed(text, upstream, &mut speaker).await,
@@ -151,13 +155,19 @@ impl Conversation<'_> {
             return Err(order::too_old().into());
         }
         let create = begun.asks?;
-        let room = begun.room?;
+        let claim = self.claim(&create, cx)?;
+        let mut room = begun.room?;
+        gateway.disk.admit()?;
         let _place = gateway.bulkheads.of(Class::Turn, true).enter().await?;
+        let held = room.held();
+        room.rewrite(held).await?;
         let request = self.prepare(create, continues, cx).await?;
         let mut walk = Walk::new(gateway, request, cx)?;
+        room.rewritten(walk.body_len())?;
         walk.stay(upstream.account())?;
         let native = self.route.is_native();
-        let mut way = OverLine { gateway, tried: walk.over_http(), line: &mut upstream.line, continues, native };
+        let (tried, compacts) = (walk.over_http(), walk.compacts());
+        let mut way = OverLine { gateway, tried, line: &mut upstream.line, continues, native, compacts };
         let won = walk.run(&mut way, &progress.attempts).await;
         drop(walk);
         drop(room);
@@ -166,12 +176,23 @@ impl Conversation<'_> {
         cx.put(served)?;
         cx.put(UpstreamHeaders(upstream.line.as_ref().map(Line::told).unwrap_or_default()))?;
         let relayed = Relay { gateway, speaker, cx, route: self.route }.answer(answer, &mut upstream.line).await;
-        gateway.settle(relayed, Some(mark), &progress.attempts)
+        let ended = gateway.settle(relayed, Some(mark), &progress.attempts)?;
+        if let Some(claim) = claim.filter(|_| ended.kind == OutcomeKind::Succeeded) {
+            claim.keep();
+        }
+        Ok(ended)
+    }
+
+    /// Takes the id that the client gave the turn, before anything is done for it.
+    fn claim(&self, create: &Create, cx: &Exchange) -> Result<Option<Claim<'_>>, Reject> {
+        let Some(id) = &create.id else { return Ok(None) };
+        let key = &cx.require::<Principal>()?.0.id;
+        self.gateway.claims.take(key, id).map(Some)
     }
 
     /// Takes the body down the chain, and makes a message of what comes out.
     async fn prepare(&self, create: Create, continues: bool, cx: &mut Exchange) -> Result<UpstreamRequest, Reject> {
-        let Create { body, form } = create;
+        let Create { body, form, .. } = create;
         let mut request = UpstreamRequest {
             method: Method::POST,
             path: cx.head().path.clone(),

@@ -12,6 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::client::Duplex;
 use super::{Client, PATIENCE};
 
 /// Where public clients open their websockets.
@@ -33,7 +34,7 @@ pub enum Heard {
 /// A client that behaves.
 #[derive(Debug)]
 pub struct Socket {
-    inner: WebSocketStream<TcpStream>,
+    inner: WebSocketStream<Box<dyn Duplex>>,
     pub headers: Vec<(String, String)>,
 }
 
@@ -85,6 +86,11 @@ impl Socket {
         let mut raw = Raw::open(client.address, &handshake_at(path, client, headers)).await;
         let (status, headers) = raw.head().await;
         assert_eq!(status, 101, "{headers:?}");
+        Self::over(raw, headers).await
+    }
+
+    /// On a connection that has become a websocket.
+    pub async fn over(raw: Raw, headers: Vec<(String, String)>) -> Self {
         Self { inner: WebSocketStream::from_raw_socket(raw.stream, Role::Client, Some(small())).await, headers }
     }
 
@@ -179,7 +185,7 @@ pub fn refusal(event: &Value) -> (u64, String) {
 /// A client that sends exactly the bytes it is told to.
 #[derive(Debug)]
 pub struct Raw {
-    pub stream: TcpStream,
+    pub stream: Box<dyn Duplex>,
 }
 
 /// One frame: opcode, payload.
@@ -207,9 +213,15 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 impl Raw {
     pub async fn open(address: SocketAddr, bytes: &[u8]) -> Self {
-        let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
+        let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).expect("a socket");
+        Self::over(Box::new(stream), bytes).await
+    }
+
+    /// Sends on a connection that is there.
+    pub async fn over(mut stream: Box<dyn Duplex>, bytes: &[u8]) -> Self {
         stream.write_all(bytes).await.expect("the gateway reads");
+        stream.flush().await.expect("the gateway reads");
         Self { stream }
     }
 
