@@ -8,7 +8,10 @@ mod dispatch;
 mod downstream;
 mod finish;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod intake;
+mod pace;
 pub(crate) mod path;
 mod reply;
 pub mod route;
@@ -38,14 +41,16 @@ use self::dispatch::{Attempts, Committed, Walk, Want};
 use self::downstream::{Downstream, Gone};
 use self::reply::{Fault, Relay, Relayed};
 use self::route::{Class, Found, Handler, Payload};
+use self::websocket::Claims;
 use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::Settings;
+use crate::disk::DiskGuard;
 use crate::endpoints::Endpoints;
 use crate::files::FileTable;
 use crate::pool::{Mark, Pool};
 use crate::server::Lifecycle;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Load, Metrics};
 
 /// The most that an ordinary event of a chat stream may have (docs/v1.md, Chat completions).
 const CHAT_BLOCK: usize = 1 << 20;
@@ -63,8 +68,27 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) disk: Arc<DiskGuard>,
     budget: Budget,
-    bulkheads: Bulkheads,
+    bulkheads: Arc<Bulkheads>,
+    claims: Claims,
+}
+
+/// What requests occupy.
+#[derive(Debug)]
+struct Occupied {
+    budget: Budget,
+    bulkheads: Arc<Bulkheads>,
+}
+
+impl Load for Occupied {
+    fn body_memory(&self) -> usize {
+        self.budget.held()
+    }
+
+    fn admission(&self) -> [(&'static str, usize, usize); 6] {
+        self.bulkheads.occupied()
+    }
 }
 
 /// What [`Gateway`] is made of.
@@ -80,6 +104,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) disk: Arc<DiskGuard>,
 }
 
 /// How serving ended, for the ledger.
@@ -115,11 +140,29 @@ fn ends_with_trigger(json: &JsonObject) -> bool {
 
 impl Gateway {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { settings, chain, pool, accounts, client, endpoints, files, metrics, clock, lifecycle } = parts;
+        let Parts { settings, chain, pool, accounts, client, endpoints, files, metrics, clock, lifecycle, disk } =
+            parts;
         let limits = &settings.limits;
         let budget = Budget::new(limits.body_memory, limits.body_memory_wait);
-        let bulkheads = Bulkheads::new(&limits.admission);
-        Self { settings, chain, pool, accounts, client, endpoints, files, metrics, clock, lifecycle, budget, bulkheads }
+        let bulkheads = Arc::new(Bulkheads::new(&limits.admission));
+        metrics.watch(Arc::new(Occupied { budget: budget.clone(), bulkheads: Arc::clone(&bulkheads) }));
+        let claims = Claims::new(&clock);
+        Self {
+            settings,
+            chain,
+            pool,
+            accounts,
+            client,
+            endpoints,
+            files,
+            metrics,
+            clock,
+            lifecycle,
+            disk,
+            budget,
+            bulkheads,
+            claims,
+        }
     }
 
     /// Whether a chain can serve proxied routes at all.
@@ -183,6 +226,7 @@ impl Gateway {
             reply::local(down, reply).await?;
             return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
         }
+        self.disk.admit()?;
         match found.handler {
             Handler::Local => {
                 let _place = match found.class {
@@ -214,6 +258,7 @@ impl Gateway {
             return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
         };
         let walk = Walk::new(self, request, cx)?;
+        room.rewritten(walk.body_len())?;
         let won = self.dispatch(&walk, down, cx, attempts).await?;
         drop(walk);
         drop(room);
@@ -230,6 +275,7 @@ impl Gateway {
     ) -> Result<Option<(UpstreamRequest, Place)>, Stop> {
         intake::check_accept(cx.head())?;
         let (body, place) = self.read(found, down, room).await?;
+        room.rewrite(body.json().map_or(0, |json| json.to_bytes().len())).await?;
         let mut request = UpstreamRequest {
             method: Method::POST,
             path: cx.head().path.clone(),
@@ -263,7 +309,11 @@ impl Gateway {
         let streams = json.get("stream").and_then(|v| v.as_bool()).unwrap_or_default();
         let compacts = found.route.operation == Operation::Responses && ends_with_trigger(&json);
         let class = if compacts { Class::Compact } else { found.class };
-        let place = self.bulkheads.of(class, streams).enter().await?;
+        let place = tokio::select! {
+            biased;
+            place = self.bulkheads.of(class, streams).enter() => place?,
+            gone = down.gone() => return Err(gone.into()),
+        };
         Ok((Body::Json(json), place))
     }
 

@@ -45,6 +45,19 @@ impl Bulkheads {
         }
     }
 
+    /// All of them by name, with how many requests run and wait in each.
+    pub(crate) fn occupied(&self) -> [(&'static str, usize, usize); 6] {
+        let all = [
+            ("http", &self.http),
+            ("stream", &self.stream),
+            ("websocket", &self.websocket),
+            ("compact", &self.compact),
+            ("files", &self.files),
+            ("audio", &self.audio),
+        ];
+        all.map(|(class, bulkhead)| (class, bulkhead.running(), bulkhead.waiting.load(Ordering::Relaxed)))
+    }
+
     /// The one for a request of this class.
     pub(crate) const fn of(&self, class: Class, streams: bool) -> &Bulkhead {
         match class {
@@ -61,6 +74,7 @@ impl Bulkheads {
 /// One class of requests.
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
+    places: usize,
     running: Arc<Semaphore>,
     waiting: AtomicUsize,
     queue: usize,
@@ -79,11 +93,16 @@ impl Drop for Waiting<'_> {
 impl Bulkhead {
     pub(crate) fn new(limits: &config::Admission) -> Self {
         Self {
+            places: limits.running,
             running: Arc::new(Semaphore::new(limits.running)),
             waiting: AtomicUsize::new(0),
             queue: limits.queued,
             wait: limits.wait,
         }
+    }
+
+    fn running(&self) -> usize {
+        self.places.saturating_sub(self.running.available_permits())
     }
 
     /// A place to run in, until it is dropped. First come, first served.

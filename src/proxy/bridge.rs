@@ -49,9 +49,9 @@ impl Gateway {
         let until = Instant::now() + self.settings.files.finalize_timeout;
         let body = loop {
             let Committed { served, answer: (answer, _), mark } = self.dispatch(&walk, down, cx, attempts).await??;
-            let Answer::Json(body) = answer else { return Err(unusable("the answer is not JSON").into()) };
+            let Answer::Json(body, room) = answer else { return Err(unusable("the answer is not JSON").into()) };
             self.pool.health().succeeded(&mark);
-            let answer = Answer::Json(body.clone());
+            let answer = Answer::Json(body.clone(), room);
             let stored = match &known {
                 None => Some(self.record(&answer, served.account, name.clone(), size, cx)?),
                 Some(file) => match Progress::read(&answer) {

@@ -105,6 +105,11 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// How long the body is that goes upstream, in bytes: the chain may have made it longer than what came.
+    pub(crate) const fn body_len(&self) -> usize {
+        self.request.body_len()
+    }
+
     /// Goes to this account alone.
     pub(crate) fn only(&mut self, candidate: Candidate) {
         self.plan = vec![candidate];
@@ -151,6 +156,11 @@ impl<'a> Walk<'a> {
     pub(crate) fn stay(&mut self, connected: Option<AccountId>) -> Result<(), Reject> {
         let continues = self.continues();
         stay::stay(&mut self.plan, connected, continues)
+    }
+
+    /// Whether it asks for the compaction of its input instead of a response.
+    pub(crate) const fn compacts(&self) -> bool {
+        self.compacts
     }
 
     fn continues(&self) -> bool {

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use pooler_filter::RequestId;
-use tokio::time::timeout;
+
+use super::pace::Pace;
+use crate::cork::Gate;
 
 /// Bytes that the client is given at once.
 const SLICE: usize = 64 * 1024;
@@ -25,7 +27,11 @@ pub(crate) struct Downstream {
     status: Option<StatusCode>,
     first_byte: Option<Duration>,
     finished: bool,
-    patience: Duration,
+    pace: Pace,
+    /// Of a connection with HTTP/1.1.
+    gate: Option<Gate>,
+    /// Pingora leaves out what answers a `HEAD` over HTTP/1 only.
+    bodiless: bool,
 }
 
 impl std::fmt::Debug for Downstream {
@@ -49,9 +55,11 @@ pub(crate) enum Length {
 }
 
 impl Downstream {
-    /// `patience`: how long the client may take nothing before it counts as gone.
-    pub(crate) fn new(session: ServerSession, request_id: RequestId, since: Instant, patience: Duration) -> Self {
-        Self { session, since, request_id, status: None, first_byte: None, finished: false, patience }
+    /// `pace`: how slowly the client may take its answer before it counts as gone.
+    pub(crate) fn new(session: ServerSession, request_id: RequestId, since: Instant, pace: Pace) -> Self {
+        let gate = session.stream().and_then(Gate::of);
+        let bodiless = session.is_http2() && session.req_header().method == Method::HEAD;
+        Self { session, since, request_id, status: None, first_byte: None, finished: false, pace, gate, bodiless }
     }
 
     /// The status that was sent, once it was.
@@ -82,6 +90,17 @@ impl Downstream {
         }
     }
 
+    /// Sends the head together with the piece of the body that is sent next; that has to be at once.
+    pub(crate) async fn head_before(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        length: Length,
+    ) -> Result<(), Gone> {
+        self.gate.iter().for_each(Gate::hold);
+        self.head(status, headers, length).await
+    }
+
     /// Sends the head.
     pub(crate) async fn head(&mut self, status: StatusCode, headers: &HeaderMap, length: Length) -> Result<(), Gone> {
         let head = self.build(status, headers, length).map_err(|error| {
@@ -89,14 +108,14 @@ impl Downstream {
             Gone
         })?;
         let writing = self.session.write_response_header(Box::new(head));
-        timeout(self.patience, writing).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
+        self.pace.wait(writing, |_| 0).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
         self.status = Some(status);
         self.first_byte.get_or_insert_with(|| self.since.elapsed());
         Ok(())
     }
 
     fn build(&self, status: StatusCode, headers: &HeaderMap, length: Length) -> pingora_error::Result<ResponseHeader> {
-        let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
+        let mut head = ResponseHeader::build_no_case(status, Some(headers.len() + 3))?;
         for (name, value) in headers {
             head.append_header(name.clone(), value.clone())?;
         }
@@ -111,26 +130,36 @@ impl Downstream {
         Ok(head)
     }
 
-    /// Sends a piece of the body; `end` with the last one. The patience is with each slice: who reads slowly, reads.
+    /// Sends a piece of the body; `end` with the last one. Who reads slowly reads, as long as it keeps to the lowest rate.
     pub(crate) async fn body(&mut self, mut bytes: Bytes, end: bool) -> Result<(), Gone> {
+        if self.bodiless {
+            bytes.clear();
+        }
         if bytes.is_empty() && !end {
             return Ok(());
         }
+        // The last piece and the end of the body leave together.
+        self.gate.iter().for_each(|gate| if end { gate.hold() } else { gate.release() });
         loop {
             let slice = bytes.split_to(bytes.len().min(SLICE));
-            let last = bytes.is_empty();
-            let writing = self.session.write_response_body(slice, end && last);
-            timeout(self.patience, writing).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
+            let (length, last) = (slice.len(), bytes.is_empty());
+            let writing = self.session.write_response_body(slice, end && last && self.gate.is_none());
+            self.pace.wait(writing, |_| length).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
             if last {
-                self.finished |= end;
-                return Ok(());
+                break;
             }
         }
+        if let Some(gate) = self.gate.as_ref().filter(|_| end) {
+            gate.release();
+            self.pace.wait(self.session.finish_body(), |_| 0).await.map_err(|_| Gone)?.map_err(|_| Gone)?;
+        }
+        self.finished |= end;
+        Ok(())
     }
 
     /// Sends a whole answer.
     pub(crate) async fn whole(&mut self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Result<(), Gone> {
-        self.head(status, headers, Length::Known(body.len())).await?;
+        self.head_before(status, headers, Length::Known(body.len())).await?;
         self.body(body, true).await
     }
 }

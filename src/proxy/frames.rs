@@ -12,17 +12,16 @@ pub(crate) fn kind_of(frame: &Frame) -> Option<EventKind> {
     if frame.data().is_empty() {
         return None;
     }
-    let label = frame.name().map(str::trim).filter(|name| !name.is_empty());
-    if let Some(kind) = label.map(EventKind::of).filter(|kind| !kind.is_terminal()) {
+    if let Some(kind) = frame.label().filter(|kind| !kind.is_terminal()) {
         return Some(kind);
     }
     let (event, bare) = read(frame)?;
     let given = event.root().get("type")?.as_str()?;
     let kind = EventKind::of(&given);
-    let agrees = match label {
+    let agrees = match frame.label() {
         None => true,
-        Some(label) if bare => EventKind::of(label) == EventKind::Completed,
-        Some(label) => label == given,
+        Some(label) if bare => label == EventKind::Completed,
+        Some(_) => frame.name().map(str::trim) == Some(&*given),
     };
     agrees.then_some(kind)
 }
@@ -34,13 +33,13 @@ pub(crate) fn event_in(frame: &Frame) -> Option<Json> {
 
 /// The event, and whether it was a bare response object: the old form of a final response.
 fn read(frame: &Frame) -> Option<(Json, bool)> {
-    let json = Json::parse(frame.data().clone()).ok()?;
+    let json = frame.json_data()?;
     let root = json.root();
     if root.get("type").is_some_and(|kind| !kind.is_null()) {
-        return Some((json, false));
+        return Some((json.clone(), false));
     }
     root.get("id")?.as_str()?;
-    bare_response(&json).map(|event| (event, true))
+    bare_response(json).map(|event| (event, true))
 }
 
 /// The blocks of one answer, with a name for what cannot be framed.

@@ -61,7 +61,7 @@ pub(crate) async fn silent_head(down: &mut Downstream) -> Result<(), Gone> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    down.head(StatusCode::OK, &headers, Length::Open).await?;
+    down.head_before(StatusCode::OK, &headers, Length::Open).await?;
     comment(down).await
 }
 

@@ -136,7 +136,9 @@ impl Work<'_> {
     }
 
     async fn carry(&self, file: &FileRecord, target: &Target, served: &Served) -> Result<(), Failed> {
-        put(&self.gateway.client, target, self.upload).await.map_err(|error| {
+        let files = &self.gateway.settings.files;
+        let sent = timeout(files.upload_timeout, put(&self.gateway.client, target, self.upload)).await;
+        sent.unwrap_or(Err(NotUploaded::Net(NetError::TimedOut(files.upload_timeout)))).map_err(|error| {
             let result = match &error {
                 NotUploaded::Net(NetError::TimedOut(_)) => AttemptResult::TimedOut,
                 NotUploaded::Net(_) => AttemptResult::Network,
@@ -147,7 +149,7 @@ impl Work<'_> {
         let incomplete = |result, why: String| {
             failed(result, "upstream_file_finalize_incomplete", "upstream did not finish the file", why)
         };
-        let patience = self.gateway.settings.files.finalize_timeout;
+        let patience = files.finalize_timeout;
         match timeout(patience, self.finalize(&file.id, served)).await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err(incomplete(AttemptResult::Refused, "the upstream says that it failed".to_owned())),
@@ -237,7 +239,7 @@ impl Progress {
 
 fn object(answer: &Answer) -> Option<Json> {
     match answer {
-        Answer::Json(body) => Json::parse(body.clone()).ok(),
+        Answer::Json(body, _) => Json::parse(body.clone()).ok(),
         Answer::Events { .. } => None,
     }
 }
@@ -247,7 +249,7 @@ mod tests {
     use super::*;
 
     fn json(text: &'static str) -> Answer {
-        Answer::Json(Bytes::from_static(text.as_bytes()))
+        Answer::Json(Bytes::from_static(text.as_bytes()), None)
     }
 
     #[test]
@@ -270,7 +272,7 @@ mod tests {
     #[test]
     fn a_file_is_finished_when_it_can_be_downloaded() {
         for status in ["success", "uploaded", "completed"] {
-            let answer = |rest: &str| Answer::Json(format!("{{\"status\":\"{status}\"{rest}}}").into());
+            let answer = |rest: &str| Answer::Json(format!("{{\"status\":\"{status}\"{rest}}}").into(), None);
             assert_eq!(Progress::read(&answer(",\"download_url\":\"https://x\"")), Progress::Done);
             assert_eq!(Progress::read(&answer("")), Progress::Failed);
             assert_eq!(Progress::read(&answer(",\"download_url\":\"\"")), Progress::Failed);

@@ -94,6 +94,11 @@ impl Frozen {
         Self { method, path, headers, body, expects, replayed, turn_owner: None, turn_state: None }
     }
 
+    /// How long the body is, in bytes.
+    pub(crate) const fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
     /// What a good answer looks like.
     pub(crate) const fn expects(&self) -> Expects {
         self.expects

@@ -11,15 +11,19 @@ use std::time::Duration;
 
 use codex_pooler::admin::{Command, PoolChange, Reply, Who as Operator};
 use codex_pooler::simulator::{Account, Fault, FaultBody, FaultSpec, ScriptStep, TerminalKind, Tokens, Who};
+use codex_pooler::telemetry::may_be_logged;
 use pooler_filter::Secret;
 use serde_json::{Value, json};
-use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::bodies::Wire;
+use crate::support::caller::Caller;
 use crate::support::codex::event;
 use crate::support::gateway::POOL;
-use crate::support::{Gateway, codex};
+use crate::support::{Gateway, codex, frames};
 
 const PROMPT: &str = "canary-prompt-6c1d";
 const ANSWER: &str = "canary-answer-f04b";
@@ -80,11 +84,12 @@ impl<'a> MakeWriter<'a> for Captured {
 }
 
 impl Captured {
-    /// Every event of every library from here on.
+    /// From here on every event that may stand in a log.
     fn start() -> Self {
         let captured = Self::default();
-        let lines = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);
-        lines.with_writer(captured.clone()).try_init().expect("no other test has a log for the whole process");
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(captured.clone());
+        let all = tracing_subscriber::registry().with(LevelFilter::TRACE).with(filter_fn(may_be_logged)).with(lines);
+        all.try_init().expect("no other test has a log for the whole process");
         captured
     }
 
@@ -245,6 +250,34 @@ async fn refused(gateway: &Gateway) {
     assert_eq!(wire.answer().await.status, 400);
 }
 
+/// The same over HTTP/2, whose library would log paths of what is no request: served, refused, and such ones.
+async fn over_http2(gateway: &Gateway) {
+    let headers =
+        [("content-type", "application/json"), ("cookie", COOKIE), ("session-id", SESSION), ("user-agent", PERSON)];
+    let caller = Caller::h2c(gateway).await;
+    codex::sse(Who::All, &gateway.codex, answer());
+    for stream in [false, true] {
+        let body = request(stream).to_string();
+        let path = format!("/v1/responses?key={QUERY}");
+        assert_eq!(caller.send("POST", &path, &headers, body.as_bytes()).await.status, 200);
+    }
+    gateway.codex.clear_faults();
+    for path in [format!("/v1/files/{PATH}/content?{QUERY}"), format!("/{PATH}"), format!("/v1/%zz{PATH}")] {
+        assert!(caller.send("GET", &path, &headers, b"").await.status >= 400);
+    }
+    let mut wire = frames::Wire::open(&gateway.client, &[]).await;
+    for (stream, more) in
+        [(1, ("connection", COOKIE)), (3, ("content-length", COOKIE)), (5, ("host", COOKIE)), (7, (":path", PATH))]
+    {
+        let head = wire.head("GET", &format!("/v1/models?{QUERY}"), &[("cookie", COOKIE), more]);
+        wire.send(&frames::frame(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, stream, &head)).await;
+    }
+    let pieces = wire.head("GET", &format!("/{PATH} {QUERY}"), &[("cookie", COOKIE)]);
+    wire.send(&frames::frame(frames::HEADERS, frames::END_HEADERS | frames::END_STREAM, 9, &pieces)).await;
+    // Everything was read, or the connection is over.
+    let _ = wire.sync().await;
+}
+
 /// A client that leaves in the middle of an answer.
 async fn left(gateway: &Gateway) {
     gateway.codex.inject(FaultSpec::new(Who::All, Fault::Pace(Duration::from_millis(20))).times(1));
@@ -334,6 +367,7 @@ async fn no_secret_is_ever_written_down() {
     uploaded(&gateway).await;
     failed(&gateway).await;
     refused(&gateway).await;
+    over_http2(&gateway).await;
     left(&gateway).await;
     let mut secrets = operated(&gateway).await;
     secrets.extend(logins(&gateway).await);

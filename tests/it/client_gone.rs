@@ -122,7 +122,7 @@ async fn a_client_that_leaves_during_the_second_try_leaves_both_in_the_ledger() 
 
 #[tokio::test]
 async fn a_client_that_leaves_blames_no_account() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let session = &sessions_of(&gateway, 0, 1).await[0];
     let fault = gateway.codex.fault(Who::All, Fault::Stall { after_events: 0, pause: HOUR });
     let client = asked(&gateway, true, session).await;

@@ -160,6 +160,28 @@ async fn an_upstream_that_answers_in_one_piece_is_believed() {
 }
 
 #[tokio::test]
+async fn answers_take_their_part_of_the_memory_that_bodies_share() {
+    let large = json!({"id": "resp_up", "status": "completed", "output": [message("msg_1", &"x".repeat(100_000))]});
+    let stream = created() + &completed(&large);
+    let whole = Fault::Status { status: 200, body: FaultBody::Json(large), headers: [].into() };
+    for fault in [Fault::sse(stream), whole] {
+        let limits = |memory| {
+            move |s: &mut codex_pooler::config::Settings| (s.limits.max_body, s.limits.body_memory) = (8192, memory)
+        };
+        let gateway = Gateway::builder().settings(limits(8192)).start().await;
+        gateway.codex.fault(Who::All, fault.clone());
+        assert_eq!(gateway.client.ask().await.refusal(), (503, "server_is_overloaded".into()));
+        assert_eq!(gateway.upstream_counts().iter().sum::<usize>(), 1, "another account would not change that");
+        gateway.settled(1).await;
+        let gateway = Gateway::builder().settings(limits(64 * 1024)).start().await;
+        gateway.codex.fault(Who::All, fault);
+        for _ in 0..3 {
+            assert_eq!(gateway.client.ask().await.status, 200, "and is given back");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_large_is_refused_and_not_asked_for_again() {
     let large = json!({"output": [message("msg_1", &"x".repeat(100_000))]});
     let stream = created() + &completed(&large);

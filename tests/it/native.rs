@@ -324,16 +324,20 @@ async fn without_any_told_model_the_client_goes_by_its_own_list() {
 }
 
 #[tokio::test]
-async fn usage_is_that_of_the_best_account_as_its_answers_told() {
+async fn usage_of_a_pool_whose_accounts_told_nothing_allows_everything() {
     let gateway = Gateway::start().await;
+    let nothing = json!({"plan_type": "api_key", "additional_rate_limits": [],
+        "rate_limit": {"allowed": true, "limit_reached": false, "primary_window": null, "secondary_window": null}});
+    assert_eq!(gateway.client.get("/backend-api/wham/usage").await.json(), nothing);
+}
+
+#[tokio::test]
+async fn usage_is_that_of_the_best_account_as_its_answers_told() {
+    let gateway = Gateway::builder().quota().start().await;
     let usage = |path: &'static str| {
         let client = gateway.client.clone();
         async move { client.get(path).await.json() }
     };
-    let unknown = usage("/backend-api/wham/usage").await;
-    let nothing = json!({"plan_type": "api_key", "additional_rate_limits": [],
-        "rate_limit": {"allowed": true, "limit_reached": false, "primary_window": null, "secondary_window": null}});
-    assert_eq!(unknown, nothing);
     for (index, percent) in [(0, 40.0), (1, 10.0), (2, 99.0)] {
         gateway.codex.set_quota(index, percent, 5.0);
     }
@@ -499,7 +503,7 @@ async fn a_client_uploads_its_file_itself_and_the_account_that_has_it_serves_it(
 }
 
 /// What a client does with the address that it was given.
-async fn put(url: &str, bytes: &[u8]) {
+pub(crate) async fn put(url: &str, bytes: &[u8]) {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let client = Client { address: host.parse().unwrap(), key: String::new() };
     let length = bytes.len().to_string();

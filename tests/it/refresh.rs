@@ -141,7 +141,7 @@ async fn a_token_that_is_refused_after_its_refresh_too_moves_on() {
 
 #[tokio::test]
 async fn a_token_that_is_refused_after_its_refresh_is_not_refreshed_again_at_once() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let session = &sessions_of(&gateway, 0, 1).await[0];
     gateway.codex.fault(Who::Account(0), Fault::Preset(Preset::Unauthorized));
     for _ in 0..3 {
@@ -188,7 +188,7 @@ async fn left_alone(gateway: &Gateway, session: &str) {
 #[tokio::test]
 async fn a_login_that_is_over_is_left_alone_and_the_next_account_serves() {
     for code in ["refresh_token_reused", "refresh_token_expired", "refresh_token_invalidated", "invalid_grant"] {
-        let gateway = Gateway::start().await;
+        let gateway = Gateway::builder().quota().start().await;
         let session = &sessions_of(&gateway, 0, 1).await[0];
         gateway.codex.fault(Who::Account(0), Fault::RefreshFails { code: code.into() });
         gateway.codex.expire_access(0);
@@ -206,7 +206,7 @@ async fn a_login_that_is_over_is_left_alone_and_the_next_account_serves() {
 
 #[tokio::test]
 async fn a_new_login_brings_the_account_back() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::builder().quota().start().await;
     let session = &sessions_of(&gateway, 0, 1).await[0];
     gateway.codex.revoke(0);
     assert_eq!(ask_zero(&gateway, session).await.status, 200);
@@ -259,7 +259,7 @@ async fn a_refresh_token_that_was_used_up_unseen_needs_a_new_login() {
 
 #[tokio::test]
 async fn a_token_endpoint_that_cannot_be_reached_costs_nothing() {
-    let gateway = Gateway::builder().accounts(2).start().await;
+    let gateway = Gateway::builder().accounts(2).quota().start().await;
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     gateway.execute(Command::AccountRemove { account: gateway.codex.accounts()[0].label().into() }).await;
     import(&gateway, 0, &gateway.codex.accounts()[0].auth_json(), &format!("http://{nobody}")).await;

@@ -288,6 +288,7 @@ mod media {
 
 /// Logins, their refreshes, and how a process ends.
 mod logins {
+    use crate::quota::tells_no_quota;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
     use std::path::Path;
@@ -350,6 +351,7 @@ mod logins {
     async fn an_account_whose_token_cannot_be_had_is_recorded_and_demoted() {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (gateway, clock) = with_an_ended_token(2, Some(format!("http://{nobody}"))).await;
+        gateway.codex.fault(Who::Account(1), tells_no_quota());
         for _ in 0..20 {
             assert_eq!(gateway.client.ask().await.status, 200);
             // A pause after a failed refresh is over before the next request.
@@ -365,6 +367,7 @@ mod logins {
     async fn a_fresh_token_that_is_refused_is_not_refreshed_again_for_each_request() {
         let gateway = Gateway::builder().accounts(2).start().await;
         gateway.codex.fault(Who::Account(0), Fault::Preset(Preset::Unauthorized));
+        gateway.codex.fault(Who::Account(1), tells_no_quota());
         for _ in 0..20 {
             // A new key each time: the demotion for another key does not count.
             let client = gateway.client_with(&gateway.new_key("again", None).await);

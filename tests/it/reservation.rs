@@ -8,6 +8,7 @@ use pooler_filter::{
 };
 use tokio::sync::Semaphore;
 
+use crate::support::caller::Caller;
 use crate::support::{Gateway, PATIENCE};
 
 /// Open while it has a permit: then the loss of a reservation is known, however often it is asked for.
@@ -58,9 +59,17 @@ async fn nothing_of_an_answer_is_sent_before_its_reservation_is_durable() {
         .concat();
     let registry = codex_pooler::builtin_filters().with::<LostLedger>();
     let gateway = Gateway::builder().toml(&chain).registry(registry).start().await;
-    for (served, stream) in [(1, false), (2, true)] {
-        let client = gateway.client.clone();
-        let asked = tokio::spawn(async move { if stream { client.stream().await } else { client.ask().await } });
+    let http2 = Arc::new(Caller::h2c(&gateway).await);
+    for (served, stream, over) in [(1, false, None), (2, true, None), (3, false, Some(&http2)), (4, true, Some(&http2))]
+    {
+        let (client, over) = (gateway.client.clone(), over.cloned());
+        let asked = tokio::spawn(async move {
+            match over {
+                None if stream => client.stream().await,
+                None => client.ask().await,
+                Some(http2) => http2.ask(stream).await,
+            }
+        });
         let answered = |seen: &[codex_pooler::simulator::Recorded]| {
             seen.iter().filter(|r| r.path.ends_with("/responses") && r.ended.is_some()).count() == served
         };

@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test module uses its own part")]
 
+pub mod caller;
 pub mod client;
 pub mod codex;
+pub mod frames;
 pub mod gateway;
+pub mod identity;
 pub mod socket;
 pub mod upstream;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use pooler_filter::codex::{EventKind, Failure, Verdict, bare_response, sentence};
 use pooler_filter::json::{Json, Kind};
@@ -16,10 +16,13 @@ use super::{Ask, Want};
 use crate::client::{Call, Connection, Endpoint, NetError};
 use crate::pool::Account;
 use crate::proxy::Gateway;
+use crate::proxy::budget::Room;
 use crate::proxy::frames::{Blocks, response_too_large};
 
 /// Most of an error body that is read to judge it.
 const ERROR_BODY: usize = 64 * 1024;
+/// What is collected of an answer before it takes memory that is counted: most answers are small.
+const COLLECTED: usize = 64 * 1024;
 /// How long that may take: the next account should not wait for words about the failure of this one.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 /// Most stale connections of the pool that are tried before a break counts as one of the upstream.
@@ -40,16 +43,27 @@ pub(crate) enum Answer {
         held: Vec<Frame>,
         /// The rest; none when the last event was among those held.
         rest: Option<Box<Source>>,
+        /// The memory of what was collected, until it is sent.
+        room: Option<Room>,
     },
-    /// One JSON text.
-    Json(Bytes),
+    /// One JSON text, and its memory until it is sent.
+    Json(Bytes, Option<Room>),
+}
+
+impl Answer {
+    fn within(self, within: Room) -> Self {
+        match self {
+            Self::Events { held, rest, .. } => Self::Events { held, rest, room: Some(within) },
+            Self::Json(body, _) => Self::Json(body, Some(within)),
+        }
+    }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Events { held, rest } => write!(f, "Events({} held, rest: {})", held.len(), rest.is_some()),
-            Self::Json(body) => write!(f, "Json({} bytes)", body.len()),
+            Self::Events { held, rest, .. } => write!(f, "Events({} held, rest: {})", held.len(), rest.is_some()),
+            Self::Json(body, _) => write!(f, "Json({} bytes)", body.len()),
         }
     }
 }
@@ -113,6 +127,13 @@ impl Lost {
         Self::broken(result, "upstream_request_failed", format!("the answer broke off: {cut:?}"))
     }
 
+    /// There is no memory for more of the answer. Another account would not change that.
+    fn no_room(reject: Reject) -> Self {
+        let (result, verdict) = (AttemptResult::Invalid, Verdict::Final);
+        let why = Some("there was no memory for the whole answer".to_owned());
+        Self { result, verdict, failure: None, told: None, reject: Some(reject), why }
+    }
+
     pub(crate) fn too_large() -> Self {
         let reject = Some(response_too_large());
         let (result, verdict) = (AttemptResult::Invalid, Verdict::Final);
@@ -146,15 +167,15 @@ impl Tried<'_> {
         let headers = connection.headers().cloned().unwrap_or_default();
         self.gateway.pool.quota().note(account.id, &headers, self.gateway.clock.now());
         if status != StatusCode::OK {
-            return Err(self.refused(connection, status).await);
+            return Err(self.refused(account, connection, status).await);
         }
-        Ok((self.answer(connection).await?, headers))
+        Ok((self.answer(account, connection).await?, headers))
     }
 
-    async fn answer(&self, connection: Connection) -> Result<Answer, Lost> {
+    async fn answer(&self, account: &Account, connection: Connection) -> Result<Answer, Lost> {
         let kind = connection.header(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
         if kind.starts_with("text/event-stream") && self.expects == Expects::Response {
-            return self.hold(connection).await;
+            return self.hold(account, connection).await;
         }
         if kind.split(';').next().is_some_and(|essence| essence.trim() == "application/json") {
             return self.whole(connection).await;
@@ -176,7 +197,12 @@ impl Tried<'_> {
         }
     }
 
-    pub(crate) async fn refused(&self, mut connection: Connection, status: StatusCode) -> Lost {
+    pub(crate) async fn refused(&self, account: &Account, mut connection: Connection, status: StatusCode) -> Lost {
+        if status.is_informational() {
+            // Another protocol that nobody has asked for: it has no end.
+            connection.close().await;
+            return Lost::invalid(format!("status {}", status.as_u16()));
+        }
         let wait = connection.header(header::RETRY_AFTER.as_str()).and_then(|v| v.trim().parse().ok());
         let content_type = connection.headers().and_then(|headers| headers.get(header::CONTENT_TYPE)).cloned();
         // A native client gets all of it, anybody else a sentence of ours.
@@ -196,21 +222,36 @@ impl Tried<'_> {
         }
         let (wait, now) = (wait.map(Duration::from_secs), self.gateway.clock.now());
         let failure = Failure::of_answer(status, body.as_deref().unwrap_or_default(), wait, now);
+        if let Some(body) = body.as_ref().filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
+            self.gateway.pool.quota().note_refusal(account.id, body, now);
+        }
         let told = body.filter(|_| self.native).map(|body| Verbatim { content_type, body });
         Lost { told, ..Lost::failed(failure) }
     }
 
     async fn whole(&self, mut connection: Connection) -> Result<Answer, Lost> {
-        match connection.read_all(self.gateway.settings.upstream.max_response).await {
-            Ok(body) => {
-                connection.release().await;
-                match self.fault_in(&body) {
-                    Some(lost) => Err(lost),
-                    None => Ok(Answer::Json(body)),
-                }
+        let mut room = self.gateway.budget.open();
+        let body = self.collect(&mut connection, &mut room).await?;
+        connection.release().await;
+        match self.fault_in(&body) {
+            Some(lost) => Err(lost),
+            None => Ok(Answer::Json(body, Some(room))),
+        }
+    }
+
+    /// Reads a whole body, with room for it as it comes.
+    async fn collect(&self, connection: &mut Connection, room: &mut Room) -> Result<Bytes, Lost> {
+        let (most, mut body) = (self.gateway.settings.upstream.max_response, BytesMut::new());
+        loop {
+            let deadline = connection.next_deadline();
+            let chunk = connection.chunk(deadline).await.map_err(|error| Lost::net(&error))?;
+            let Some(chunk) = chunk else { return Ok(body.freeze()) };
+            let len = body.len() + chunk.len();
+            if len > most {
+                return Err(Lost::too_large());
             }
-            Err(NetError::TooLarge(_)) => Err(Lost::too_large()),
-            Err(error) => Err(Lost::net(&error)),
+            room.grow_now(len.saturating_sub(COLLECTED)).map_err(Lost::no_room)?;
+            body.extend_from_slice(&chunk);
         }
     }
 
@@ -225,16 +266,20 @@ impl Tried<'_> {
     }
 
     /// Reads events until they are worth committing to (docs/decisions.md, R2 and R3).
-    async fn hold(&self, mut connection: Connection) -> Result<Answer, Lost> {
+    async fn hold(&self, account: &Account, mut connection: Connection) -> Result<Answer, Lost> {
         let mut blocks = Blocks::new(self.blocks);
         let mut hold = Hold::new(self.want, &self.gateway.settings);
+        let mut room = self.gateway.budget.open();
         let mut idle = connection.next_deadline();
         loop {
             while let Some(frame) = blocks.next().map_err(|_| Lost::cut(Cut::TooLarge))? {
-                match hold.take(frame, self.gateway.clock.now()) {
+                self.gateway.pool.hear(account.id, &frame);
+                let step = hold.take(frame, self.gateway.clock.now());
+                room.grow_now(hold.collected().saturating_sub(COLLECTED)).map_err(Lost::no_room)?;
+                match step {
                     Step::Hold => {}
                     Step::Commit => return Ok(hold.answer(Source { connection, blocks })),
-                    Step::End => return Ok(hold.whole(Source { connection, blocks })),
+                    Step::End => return Ok(hold.whole(Source { connection, blocks }).within(room)),
                     // Nobody would answer better, and the stream is the upstream's own (docs/decisions.md, S6).
                     Step::Fail(failure) if self.native && failure.verdict() == Verdict::Final => {
                         return Ok(hold.whole(Source { connection, blocks }));

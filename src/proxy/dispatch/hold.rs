@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use pooler_filter::codex::{EventKind, Failure};
 use pooler_filter::{Frame, Timestamp};
 use tokio::time::Instant;
@@ -107,6 +108,11 @@ impl Hold {
         (self.want == Want::Whole && self.events > 0 && !self.saw_response).then_some("upstream_response_missing")
     }
 
+    /// Bytes that are held, if they are held until the answer is whole: how many there will be is not known.
+    pub(super) fn collected(&self) -> usize {
+        if self.want == Want::Whole { self.bytes } else { 0 }
+    }
+
     /// What was held so far.
     pub(crate) fn into_frames(self) -> Vec<Frame> {
         self.frames
@@ -114,13 +120,13 @@ impl Hold {
 
     /// What was held, with the rest to come.
     pub(super) fn answer(self, source: Source) -> Answer {
-        Answer::Events { held: self.frames, rest: Some(Box::new(source)) }
+        Answer::Events { held: self.frames, rest: Some(Box::new(source)), room: None }
     }
 
     /// What was held is all.
     pub(super) fn whole(self, source: Source) -> Answer {
         source.retire();
-        Answer::Events { held: self.frames, rest: None }
+        Answer::Events { held: self.frames, rest: None, room: None }
     }
 }
 
@@ -128,13 +134,18 @@ impl Source {
     /// The last event has come: the connection goes back to the pool if the answer ends now, and is closed if it does not. The client
     /// does not wait for that.
     pub(crate) fn retire(self) {
-        let mut connection = self.connection;
-        tokio::spawn(async move {
+        let retiring = async move {
+            let mut connection = self.connection;
             match connection.chunk(Instant::now() + TAIL).await {
                 Ok(None) => connection.release().await,
                 Ok(Some(_)) | Err(_) => connection.close().await,
             }
-        });
+        };
+        let mut retiring = Box::pin(retiring);
+        // Mostly the end came together with the last event: then there is nothing to wait for.
+        if tokio::task::unconstrained(retiring.as_mut()).now_or_never().is_none() {
+            tokio::spawn(retiring);
+        }
     }
 }
 

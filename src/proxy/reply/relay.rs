@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 use pooler_filter::codex::{EventKind, Failure};
-use pooler_filter::{Carrier, Code, Cut, Delivery, End, Exchange, Frame, OutcomeKind, Reject, ResponseHead, Stages};
+use pooler_filter::{
+    Carrier, Code, Cut, Delivery, End, Exchange, Frame, OutcomeKind, Reject, ResponseHead, Served, Stages,
+};
 use tokio::time::Instant;
 
 use super::{comment, counted};
@@ -66,16 +68,16 @@ impl Relay<'_> {
     pub(crate) async fn answer(mut self, answer: Answer) -> Relayed {
         let (carrier, delivery) = match &answer {
             Answer::Events { .. } => (Carrier::Sse, Delivery::Stream),
-            Answer::Json(_) => (Carrier::Json, Delivery::Whole),
+            Answer::Json(..) => (Carrier::Json, Delivery::Whole),
         };
         let mut head = ResponseHead::new(StatusCode::OK, carrier, delivery);
         let mut stages = match self.gateway.chain.response(&mut head, self.cx) {
             Ok(stages) => stages,
             Err(reject) => return self.fail_without_stages(reject),
         };
-        let (held, rest) = match answer {
-            Answer::Json(body) => (vec![Frame::json(body)], None),
-            Answer::Events { held, rest } => (held, rest),
+        let (held, rest, _room) = match answer {
+            Answer::Json(body, room) => (vec![Frame::json(body)], None, room),
+            Answer::Events { held, rest, room } => (held, rest, room),
         };
         let ended = match head.delivery {
             // Dispatch holds an answer that is wanted in one piece until it is whole.
@@ -152,18 +154,23 @@ impl Relay<'_> {
             if let Err(reject) = counted(self.cx).await {
                 return Ok(Relayed::Refused(reject));
             }
-            self.down.head(head.status, &head.headers, Length::Open).await?;
+            if out.is_empty() {
+                self.down.head(head.status, &head.headers, Length::Open).await?;
+            } else {
+                self.down.head_before(head.status, &head.headers, Length::Open).await?;
+            }
         }
         if let Some(source) = &mut rest
             && !seen.terminal
         {
             end = self.pump(stages, source, &mut seen, &mut out).await?;
         }
+        let told = seen.failure.take().filter(|_| matches!(end, End::Complete));
+        let ended = self.close(stages, end, out).await;
         if let Some(source) = rest.filter(|_| seen.terminal) {
             source.retire();
         }
-        let told = seen.failure.filter(|_| matches!(end, End::Complete));
-        let ended = self.close(stages, end, out).await?;
+        let ended = ended?;
         let Some(failure) = told else { return Ok(ended) };
         let code = failure.code.clone();
         Ok(Relayed::Done { kind: OutcomeKind::Failed, code, fault: Fault::Told(failure) })
@@ -178,10 +185,12 @@ impl Relay<'_> {
         out: &mut Vec<Frame>,
     ) -> Result<End, Gone> {
         let mut idle = source.connection.next_deadline();
+        let account = self.cx.get::<Served>().map(|served| served.account);
         loop {
             loop {
                 match source.blocks.next() {
                     Ok(Some(frame)) => {
+                        account.iter().for_each(|account| self.gateway.pool.hear(*account, &frame));
                         if let Err(reject) = self.pass(stages, frame, seen, out) {
                             return Ok(End::Failed(reject));
                         }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -99,9 +99,8 @@ impl Client {
 
     /// Sends and gives the answer as it comes.
     pub async fn open(&self, request: Vec<u8>) -> Live {
-        let mut stream = TcpStream::connect(self.address).await.expect("the gateway listens");
-        stream.write_all(&request).await.expect("the gateway reads");
-        Live::read(stream).await
+        let stream = TcpStream::connect(self.address).await.expect("the gateway listens");
+        Live::over(Box::new(stream), &request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -135,10 +134,15 @@ impl Client {
     }
 }
 
+/// What a client reads and writes: with TLS or without.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Duplex for T {}
+
 /// An answer that is still coming. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Live {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Duplex>>,
     pub status: u16,
     pub headers: Vec<(String, String)>,
     length: Option<usize>,
@@ -148,7 +152,10 @@ pub struct Live {
 }
 
 impl Live {
-    async fn read(stream: TcpStream) -> Self {
+    /// Sends a request on this connection.
+    pub async fn over(mut stream: Box<dyn Duplex>, request: &[u8]) -> Self {
+        stream.write_all(request).await.expect("the gateway reads");
+        stream.flush().await.expect("the gateway reads");
         let mut live = Self {
             stream: BufReader::new(stream),
             status: 0,
@@ -249,8 +256,6 @@ impl Live {
 
     /// Sends another request on the same connection, after the answer was read to its end.
     pub async fn again(self, request: Vec<u8>) -> Self {
-        let mut stream = self.stream.into_inner();
-        stream.write_all(&request).await.expect("the gateway reads");
-        Self::read(stream).await
+        Self::over(self.stream.into_inner(), &request).await
     }
 }
