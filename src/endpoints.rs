@@ -2,6 +2,7 @@
 
 mod codex_usage;
 mod files;
+mod login;
 mod models;
 mod usage;
 
@@ -11,6 +12,7 @@ use http::HeaderValue;
 use pooler_filter::{Catalog as _, Clock, Exchange, KeyFacts, LocalReply, Operation, Principal, Reject, Route};
 
 use self::files::FileRoutes;
+pub(crate) use self::login::AccountLogins;
 use crate::catalog::ModelCatalog;
 use crate::files::FileTable;
 use crate::pool::Pool;

@@ -14,13 +14,16 @@
 //! | `host` | what runs: `serve`, `demo`, `simulate` |
 //! | [`config`] | the file as written, resolved into settings |
 //! | [`server`] | listeners, services, background work, shutdown |
+//! | [`tls`] | certificates of listeners |
 //! | [`proxy`] | a request's way, in order |
 //! | `endpoints` | routes answered here |
 //! | `files` | uploaded files |
 //! | `pool` | accounts as requests see them |
 //! | [`accounts`] | the life of a login: import, refresh |
 //! | [`client`] | reaches upstreams |
+//! | `cork` | what leaves in one piece |
 //! | [`store`], [`secrets`] | what outlives the process, and what protects it |
+//! | [`disk`] | the room on the disk |
 //! | [`admin`] | the socket that commands speak to |
 //! | [`telemetry`], `operations` | metrics, log, health |
 //! | [`simulator`] | the Codex backend for demos and tests |
@@ -31,8 +34,12 @@ mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+mod cork;
+pub mod disk;
 mod endpoints;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod host;
 mod operations;
 mod pool;
@@ -42,6 +49,7 @@ pub mod server;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 
 use std::process::ExitCode;
 

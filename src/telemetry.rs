@@ -3,5 +3,6 @@
 mod log;
 mod metrics;
 
-pub use log::{LogError, start_log};
+pub use log::{LogError, may_be_logged, start_log};
+pub(crate) use metrics::Load;
 pub use metrics::Metrics;

@@ -1,13 +1,13 @@
 //! `GET /backend-api/wham/usage` and its other names: the quota of a pool as Codex CLI reads it (docs/native.md, Usage).
 //!
-//! A pool has no quota of its own; what is told is that of the account which could serve best now, as far as its answers said.
+//! A pool has no quota of its own; what is told is that of the account which could serve best now, as far as it said.
 
 use std::cmp::Ordering;
 
-use pooler_filter::{LocalReply, PoolId, Standing, Timestamp};
+use pooler_filter::{AccountId, LocalReply, PoolId, Standing, Timestamp};
 use serde::Serialize;
 
-use crate::pool::{Evidence, Limit, Pool, Window};
+use crate::pool::{Credits, Evidence, Limit, Pool, Window};
 
 #[derive(Debug, Serialize)]
 struct Page<'a> {
@@ -64,8 +64,18 @@ pub(super) fn answer(pool: &Pool, id: PoolId) -> LocalReply {
             credits: None,
         },
     };
+    told(&page)
+}
+
+/// The quota of one account; None when nothing is known of it.
+pub(super) fn of_account(pool: &Pool, account: AccountId) -> Option<LocalReply> {
+    let (standing, evidence) = pool.evidence_of(account)?;
+    Some(told(&page(standing, &evidence, pool.now())))
+}
+
+fn told(page: &Page<'_>) -> LocalReply {
     // Writing plain strings and numbers into memory cannot fail.
-    LocalReply::json(serde_json::to_vec(&page).unwrap_or_default())
+    LocalReply::json(serde_json::to_vec(page).unwrap_or_default())
 }
 
 /// The account that could serve best now, of those that told something of their quota.
@@ -80,7 +90,8 @@ fn rank((standing, evidence): &(Standing, Evidence)) -> (bool, u8, f64) {
 }
 
 fn allowed(standing: Standing, evidence: &Evidence) -> bool {
-    standing == Standing::Ready && !evidence.account_limit().is_some_and(is_full)
+    let credits = evidence.credits.as_ref().is_some_and(Credits::is_positive);
+    standing == Standing::Ready && (credits || !evidence.account_limit().is_some_and(is_full))
 }
 
 fn is_full(limit: &Limit) -> bool {
