@@ -9,6 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 CARGO ?= cargo
 ARGS ?=
 CRATE ?= codex-pooler
+T ?=
+S ?=
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BIN := $(abspath $(TARGET_DIR)/debug/codex-pooler)
 # With the features that the tests need, so that program and tests are compiled once.
@@ -29,6 +31,7 @@ test: test-rust test-clients ## Runs all tests: unit, integration, documentation
 test-rust: deps-build ## Runs the tests in Rust [ARGS='name of a test']
 	$(BUILD)
 	$(CARGO) test --workspace --locked $(ARGS)
+	$(CARGO) test --package codex-pooler --test it --locked -- --ignored --test-threads 1 memory::
 
 .PHONY: test-crate
 test-crate: deps-build ## Runs the tests of one crate [CRATE=pooler-filter-auth ARGS='name of a test']
@@ -39,15 +42,30 @@ test-clients: deps-build deps-clients ## Runs the real clients in tests/clients 
 	$(BUILD)
 	for run in tests/clients/*/run; do CODEX_POOLER_BIN='$(BIN)' "$$run"; done
 
-.PHONY: conf
-conf: deps-build ## Checks every file in conf/ as a start does
+.PHONY: crash
+crash: deps-build ## Kills the gateway and cuts the power of its store again and again [R=20 CUTS=24]
 	$(BUILD)
-	for file in conf/*.toml; do '$(BIN)' check --config "$$file"; done
+	CODEX_POOLER_KILLS=$(or $(R),20) $(CARGO) test --locked --test it -- --nocapture crash::
+	tests/powercut/run --cuts $(or $(CUTS),$(R),24)
+
+.PHONY: soak
+soak: deps-build ## Load with faults for half an hour, then 500 kills: nothing grows, nothing is lost [S=60 R=20 ARGS='--seed 7']
+	$(CARGO) bench --quiet --locked --bench soak -- --seconds $(or $(S),1800) $(ARGS)
+	$(MAKE) crash R=$(or $(R),500)
+
+.PHONY: fuzz
+fuzz: deps-build ## Feeds a parser noise for some seconds; without T lists what there is [T=sse S=60]
+	@.ci/fuzz '$(T)' '$(or $(S),60)' $(ARGS)
+
+.PHONY: conf
+conf: deps-build ## Checks every file in conf/ as a start does, but for certificates, which are not there
+	$(BUILD)
+	for file in conf/*.toml; do '$(BIN)' check --without-certificates --config "$$file"; done
 
 .PHONY: bench
-bench: deps-build ## Measures, each figure beside its baseline [ARGS='--rounds 3 --seconds 1']
+bench: deps-build ## Measures, each figure beside its baseline and its target [ARGS='--rounds 3 --seconds 1']
 	$(CARGO) bench --quiet --locked --bench end_to_end -- $(ARGS)
-	for bench in websocket upload; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows $(ARGS); done
+	for bench in edge websocket upload; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows $(ARGS); done
 	for bench in rewrite frames chain; do $(CARGO) bench --quiet --locked --bench "$$bench" -- --rows; done
 
 .PHONY: bench-build

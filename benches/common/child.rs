@@ -19,12 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A process; dropping it ends it and removes its directory.
 pub(crate) struct Child {
     process: std::process::Child,
-    _dir: Option<TempDir>,
+    #[allow(dead_code, reason = "held until the process has ended")]
+    dir: Option<TempDir>,
 }
 
 impl Child {
     pub(crate) fn spawn(command: &mut Command, dir: Option<TempDir>) -> io::Result<Self> {
-        Ok(Self { process: command.stdin(Stdio::piped()).spawn()?, _dir: dir })
+        Ok(Self { process: command.stdin(Stdio::piped()).spawn()?, dir })
+    }
+
+    /// The same, and its directory goes with it.
+    pub(crate) fn holding(self, dir: TempDir) -> Self {
+        let mut child = self;
+        child.dir = Some(dir);
+        child
     }
 
     /// Its number.

@@ -2,25 +2,32 @@
 //! for a chat, the same question as a request for a response of the same gateway.
 //!
 //! Upstream and gateways are processes of their own, on the same cores as the load: 64 connections that each send a small request as soon
-//! as they have the whole answer to the last one. Rounds take turns, and the table has their medians. The upstream always answers with a
-//! stream, as the Codex backend does; in the cases named `collect` only the gateway makes one JSON answer of it. The gateway is the stock
-//! binary with its default configuration: each answer waits for its reservation on the disk, and each request is a line in the log.
+//! as they have the whole answer to the last one, and fewer of them where the request is large. Rounds take turns, and the table has their
+//! medians. The upstream always answers with a stream, as the Codex backend does: in one burst, or one event per 10 ms; in the cases named
+//! `collect` only the gateway makes one JSON answer of it. The gateway is the stock binary with its default configuration: each answer waits
+//! for its reservation on the disk, and each request is a line in the log. The last column tells the most that a ratio of CPU time may be.
 //!
 //! `cargo bench --bench end_to_end -- [--rounds N] [--seconds N] [--case CASE] [--only SUBJECT] [--rows]`
 
+#[path = "../common/bare.rs"]
 mod bare;
 mod cases;
 #[path = "../common/child.rs"]
 mod child;
 #[path = "../common/gateway.rs"]
 mod gateway;
+#[path = "../common/http.rs"]
+mod http;
 mod load;
 #[path = "../common/measured.rs"]
 mod measured;
+#[path = "../common/nginx.rs"]
 mod nginx;
+#[path = "../common/servers.rs"]
 mod servers;
 #[path = "../common/table.rs"]
 mod table;
+#[path = "../common/upstream.rs"]
 mod upstream;
 #[path = "../common/wire.rs"]
 mod wire;
@@ -33,14 +40,11 @@ use self::child::Child;
 use self::measured::Measured;
 use self::servers::Server;
 
-/// Connections that are always busy.
-const CONNECTIONS: usize = 64;
-
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let after = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
     match after("--role").map(String::as_str) {
-        Some("upstream") => return upstream::run(),
+        Some("upstream") => return upstream::run(Duration::ZERO),
         Some("bare") => return bare::run(args.last().and_then(|arg| arg.parse().ok()).expect("an address")),
         Some(_) | None => {}
     }
@@ -63,11 +67,12 @@ fn main() -> io::Result<()> {
             case.subjects.iter().filter_map(|subject| Some((subject, server(subject)?, Vec::new()))).collect();
         for _ in 0..rounds {
             for (subject, server, measured) in &mut subjects {
-                measured.push(runtime.block_on(load::run(subject, server, time))?);
+                measured.push(runtime.block_on(load::run(case, subject, server, time))?);
             }
         }
         let median = |(subject, _, rounds): &(&Subject, _, Vec<Measured>)| (subject.name, Measured::median(rounds));
-        measured::print("end_to_end", case.name, case.baseline, &subjects.iter().map(median).collect::<Vec<_>>())?;
+        let medians: Vec<_> = subjects.iter().map(median).collect();
+        measured::print("end_to_end", case.name, case.baseline, Some(case.target), &medians)?;
     }
     drop(servers);
     drop(upstream);

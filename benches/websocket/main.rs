@@ -14,6 +14,8 @@
 #[path = "../common/child.rs"]
 mod child;
 mod client;
+#[path = "../common/descriptors.rs"]
+mod descriptors;
 #[path = "../common/gateway.rs"]
 mod gateway;
 mod load;
@@ -36,13 +38,15 @@ use std::time::Duration;
 use self::child::Child;
 use self::client::{Door, Pace};
 use self::measured::Measured;
-use self::table::Row;
+use self::table::{Row, Target};
 
 const RELAY: &str = "relay";
 const BURSTS: &str = "relay, bursts";
 const SMALL: &str = "small relay";
 const CASES: [(&str, Pace); 2] = [("50 events, one by one", Pace::Single), ("50 events, one burst", Pace::Burst)];
 const MEMORY: &str = "memory of an idle pair";
+/// The most that a pair may take of the gateway's memory, in KiB.
+const MOST: f64 = 80.0;
 /// Where the backend and the gateway take websockets.
 const BACKEND: &str = "/backend-api/codex/responses";
 const ROUTES: [(&str, &str); 2] = [("codex-pooler", "/v1/responses"), ("codex-pooler, native", BACKEND)];
@@ -54,6 +58,7 @@ struct Server {
 }
 
 fn main() -> io::Result<()> {
+    descriptors::raise()?;
     let args: Vec<String> = std::env::args().collect();
     let after = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
     let told = || args.last().and_then(|arg| arg.parse().ok()).expect("an address");
@@ -98,7 +103,7 @@ async fn speed(
             }
         }
         let median = |((_, door), rounds): &((_, &Door), Vec<Measured>)| (door.name, Measured::median(rounds));
-        measured::print("websocket", case, RELAY, &subjects.iter().map(median).collect::<Vec<_>>())?;
+        measured::print("websocket", case, RELAY, None, &subjects.iter().map(median).collect::<Vec<_>>())?;
     }
     Ok(())
 }
@@ -118,6 +123,7 @@ async fn memory(upstream: SocketAddr, wanted: impl Fn(&str) -> bool) -> io::Resu
         Row {
             rate: Some(format!("{:.1} KiB", bytes / 1024.0)),
             rate_ratio: baseline.map(|baseline| bytes / baseline),
+            target: (name != SMALL).then_some(Target { figure: Some(bytes / 1024.0), limit: MOST, unit: " KiB" }),
             ..Row::new("websocket", MEMORY, &format!("{name}{mark}"))
         }
         .print()?;

@@ -28,7 +28,7 @@ impl ProxyHttp for Bare {
 }
 
 /// Serves until the parent is gone; with as many threads as the gateway has.
-pub(super) fn run(upstream: SocketAddr) -> io::Result<()> {
+pub(crate) fn run(upstream: SocketAddr) -> io::Result<()> {
     child::end_with_parent();
     let address = child::free_address()?;
     let threads = available_parallelism().map_or(1, Into::into);
@@ -42,7 +42,7 @@ pub(super) fn run(upstream: SocketAddr) -> io::Result<()> {
     server.run_forever()
 }
 
-pub(super) async fn start(upstream: SocketAddr) -> io::Result<(Child, SocketAddr)> {
+pub(crate) async fn start(upstream: SocketAddr) -> io::Result<(Child, SocketAddr)> {
     let (child, address) = child::role("bare", &[upstream.to_string()])?;
     child::wait_for(address).await?;
     Ok((child, address))

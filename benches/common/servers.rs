@@ -1,29 +1,36 @@
 //! The processes that are asked: the upstream itself, and what stands before it.
 
+#![allow(dead_code, reason = "each bench uses its own part")]
+
 use std::io;
 use std::net::SocketAddr;
 
 use super::child::Child;
 use super::{bare, gateway, nginx};
 
-pub(super) const DIRECT: &str = "direct";
-pub(super) const NGINX: &str = "nginx";
-pub(super) const BARE: &str = "pingora";
-pub(super) const GATEWAY: &str = "codex-pooler";
-pub(super) const QUIET: &str = "codex-pooler, log off";
+pub(crate) const DIRECT: &str = "direct";
+pub(crate) const NGINX: &str = "nginx";
+pub(crate) const BARE: &str = "pingora";
+pub(crate) const GATEWAY: &str = "codex-pooler";
+pub(crate) const QUIET: &str = "codex-pooler, log off";
+
+/// Where the backend takes responses.
+pub(crate) const BACKEND: &str = "/backend-api/codex/responses";
+/// Where gateways take them.
+pub(crate) const RESPONSES: &str = "/v1/responses";
 
 /// One of them.
-pub(super) struct Server {
-    pub(super) name: &'static str,
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
     /// What its clients send, if it asks for that.
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
     /// None where the upstream is asked itself.
-    pub(super) child: Option<Child>,
+    pub(crate) child: Option<Child>,
 }
 
 /// Starts all that are `wanted`; nginx only where it is installed.
-pub(super) async fn start(upstream: SocketAddr, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Server>> {
+pub(crate) async fn start(upstream: SocketAddr, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Server>> {
     let open = |name, (child, address)| Server { name, address, key: None, child: Some(child) };
     let mut servers = vec![Server { name: DIRECT, address: upstream, key: None, child: None }];
     if wanted(NGINX) {
