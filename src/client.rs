@@ -1,24 +1,26 @@
-//! The HTTP client for upstreams, on Pingora's connector: pooled connections, deadlines of our own, no redirects and no retries of its own.
+//! The HTTP client for upstreams, on Pingora's connector: a pool and deadlines of our own, no redirects and no retries of its own.
 
 mod connection;
 mod error;
 mod framing;
+mod pool;
 mod resolve;
 
 pub use connection::{Call, Connection};
 pub use error::NetError;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pingora_core::connectors::{ConnectorOptions, TransportConnector};
-use pingora_core::protocols::http::v1::client::HttpSession;
+use pingora_core::connectors::TransportConnector;
+use pingora_core::protocols::Stream;
 use pingora_core::upstreams::peer::HttpPeer;
+use tokio::time::timeout;
 use url::{Host, Position, Url};
 
 use self::error::told;
+use self::pool::Pool;
 use self::resolve::Resolver;
 use crate::config::Origin;
 use crate::cork::Cork;
@@ -82,8 +84,7 @@ pub struct Client {
     connector: TransportConnector,
     resolver: Resolver,
     options: ClientOptions,
-    /// How many connections were made that are not for the pool.
-    apart: AtomicU64,
+    pool: Arc<Pool>,
 }
 
 impl std::fmt::Debug for Client {
@@ -96,19 +97,24 @@ impl Client {
     /// A client with an empty pool.
     #[must_use]
     pub fn new(options: ClientOptions) -> Arc<Self> {
-        let connector = TransportConnector::new(Some(ConnectorOptions::new(options.pool_size)));
-        let resolver = Resolver::new(options.resolve_ttl);
-        Arc::new(Self { connector, resolver, options, apart: AtomicU64::new(0) })
+        // Its own pool stays empty.
+        let connector = TransportConnector::new(None);
+        let (resolver, pool) = (Resolver::new(options.resolve_ttl), Pool::new(options.pool_idle, options.pool_size));
+        Arc::new(Self { connector, resolver, options, pool })
     }
 
-    /// Connects, or takes a connection from the pool. All addresses of the name are tried.
+    /// Takes a connection from the pool, or connects. All addresses of the name are tried.
     pub async fn connect(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
-        self.reach(to, 0, &|_| true).await
+        if let Some((endpoint, stream)) = self.pool.take(to) {
+            return Ok(Connection::reused_from(self, endpoint, stream));
+        }
+        let stream = self.reach(to, &|_| true).await?;
+        Ok(Connection::for_the_pool(self, to, stream))
     }
 
     /// Connects anew, for a request that must not meet a stale connection: it is not from the pool, and does not go there afterwards.
     pub async fn connect_apart(self: &Arc<Self>, to: &Endpoint) -> Result<Connection, NetError> {
-        self.reach(to, self.new_group(), &|_| true).await
+        self.connect_checked(to, &|_| true).await
     }
 
     /// Connects anew, and only to an address of the host that `allowed` allows: the very address that was asked about is dialled.
@@ -117,15 +123,11 @@ impl Client {
         to: &Endpoint,
         allowed: Allowed<'_>,
     ) -> Result<Connection, NetError> {
-        self.reach(to, self.new_group(), allowed).await
+        let stream = self.reach(to, allowed).await?;
+        Ok(Connection::apart(self, to, stream))
     }
 
-    fn new_group(&self) -> u64 {
-        self.apart.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// `group`: 0 for the pool; any other number has no connection there.
-    async fn reach(self: &Arc<Self>, to: &Endpoint, group: u64, allowed: Allowed<'_>) -> Result<Connection, NetError> {
+    async fn reach(&self, to: &Endpoint, allowed: Allowed<'_>) -> Result<Stream, NetError> {
         let failed = |why: String| NetError::Connect(to.authority.clone(), why);
         let limit = self.options.connect_timeout;
         let deadline = Instant::now() + limit;
@@ -143,25 +145,14 @@ impl Client {
             if share.is_zero() {
                 break;
             }
-            let peer = self.peer(to, *address, share, group);
-            match self.connector.get_stream(&peer).await {
-                Ok((stream, reused)) => {
-                    let session = HttpSession::new_with_options(Cork::on(stream), &peer);
-                    return Ok(Connection::new(session, peer, reused, Arc::clone(self), to.authority.clone()));
-                }
-                Err(error) => last = told(&error),
+            let peer = HttpPeer::new(*address, to.tls, to.host.clone());
+            match timeout(share, self.connector.new_stream(&peer)).await {
+                Ok(Ok(stream)) => return Ok(Cork::on(stream)),
+                Ok(Err(error)) => last = told(&error),
+                Err(_) => last = format!("{address} did not answer within {share:?}"),
             }
         }
         Err(failed(last))
-    }
-
-    fn peer(&self, to: &Endpoint, address: SocketAddr, limit: Duration, group: u64) -> HttpPeer {
-        let mut peer = HttpPeer::new(address, to.tls, to.host.clone());
-        peer.group_key = group;
-        peer.options.connection_timeout = Some(limit);
-        peer.options.total_connection_timeout = Some(limit);
-        peer.options.idle_timeout = Some(self.options.pool_idle);
-        peer
     }
 }
 

@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::v1::client::HttpSession;
-use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
-use pingora_error::{Error, ErrorType, RetryType};
+use pingora_error::{Error, RetryType};
 use pingora_http::RequestHeader;
 use pooler_filter::form::Chunks;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Client;
 use super::error::{NetError, told};
 use super::framing::{self, End};
+use super::{Client, Endpoint};
 use crate::cork::Gate;
 
 /// Body bytes handed to the connection at once.
@@ -64,10 +63,9 @@ impl fmt::Debug for Call {
 /// A connection with at most one request on it.
 pub struct Connection {
     session: HttpSession,
-    peer: HttpPeer,
     reused: bool,
     client: Arc<Client>,
-    authority: String,
+    endpoint: Arc<Endpoint>,
     /// Whether the pool may have it: not one that is apart, and not one with half a request on it.
     poolable: bool,
     /// How the answer broke off. Pingora tells that only once, and after that an end in good order.
@@ -84,22 +82,28 @@ struct Headless {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("authority", &self.authority)
+            .field("authority", &self.endpoint.authority)
             .field("reused", &self.reused)
             .finish_non_exhaustive()
     }
 }
 
 impl Connection {
-    pub(super) const fn new(
-        session: HttpSession,
-        peer: HttpPeer,
-        reused: bool,
-        client: Arc<Client>,
-        authority: String,
-    ) -> Self {
-        let poolable = peer.group_key == 0;
-        Self { session, peer, reused, client, authority, poolable, broken: None }
+    pub(super) fn reused_from(client: &Arc<Client>, endpoint: Arc<Endpoint>, stream: Stream) -> Self {
+        Self { reused: true, ..Self::new(client, endpoint, stream) }
+    }
+
+    pub(super) fn for_the_pool(client: &Arc<Client>, to: &Endpoint, stream: Stream) -> Self {
+        Self::new(client, Arc::new(to.clone()), stream)
+    }
+
+    pub(super) fn apart(client: &Arc<Client>, to: &Endpoint, stream: Stream) -> Self {
+        Self { poolable: false, ..Self::for_the_pool(client, to, stream) }
+    }
+
+    fn new(client: &Arc<Client>, endpoint: Arc<Endpoint>, stream: Stream) -> Self {
+        let (session, client) = (HttpSession::new(stream), Arc::clone(client));
+        Self { session, reused: false, client, endpoint, poolable: true, broken: None }
     }
 
     /// Whether it came from the pool: then a break before the first byte of an answer may only mean that it was stale.
@@ -111,7 +115,8 @@ impl Connection {
     /// Writes the request and waits for the head of the answer.
     pub async fn call(&mut self, call: &Call) -> Result<StatusCode, NetError> {
         let idle = self.client.options.idle_timeout;
-        self.session.write_timeout = Some(idle);
+        // Deadlines are ours: Pingora's keep a thread that wakes up a hundred times a second.
+        self.session.write_timeout = None;
         self.session.read_timeout = None;
         let head = self.request_head(call)?;
         // Until all is written, so that it also holds when the caller gives up meanwhile.
@@ -131,40 +136,31 @@ impl Connection {
     }
 
     fn request_head(&self, call: &Call) -> Result<RequestHeader, NetError> {
-        let bad = |e: Box<Error>| NetError::broken(&e);
-        let room = Some(call.headers.len() + 2);
-        let mut head = RequestHeader::build_no_case(call.method.clone(), call.path.as_bytes(), room).map_err(bad)?;
-        for (name, value) in &call.headers {
-            head.append_header(name.clone(), value.clone()).map_err(bad)?;
-        }
-        head.insert_header(header::HOST, self.authority.as_str()).map_err(bad)?;
+        let bad = |e: http::Error| NetError::Broken(e.to_string());
+        let request = Request::builder().method(call.method.clone()).uri(call.path.as_str()).body(()).map_err(bad)?;
+        let (mut head, ()) = request.into_parts();
+        head.headers = call.headers.clone();
+        let host = HeaderValue::try_from(self.endpoint.authority.as_str()).map_err(|e| bad(e.into()))?;
+        head.headers.insert(header::HOST, host);
         if !call.body.is_empty() || matches!(call.method, Method::POST | Method::PUT) {
-            head.insert_header(header::CONTENT_LENGTH, HeaderValue::from(call.body.len())).map_err(bad)?;
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(call.body.len()));
         }
-        Ok(head)
+        Ok(head.into())
     }
 
     async fn write(&mut self, head: RequestHeader, body: &Chunks) -> Result<(), NetError> {
         let idle = self.client.options.idle_timeout;
-        let failed = |error: Box<Error>| {
-            let late = *error.etype() == ErrorType::WriteTimedout;
-            if late { NetError::TimedOut(idle) } else { NetError::broken(&error) }
-        };
         // A head and a small body leave together.
         let gate = Gate::of(self.session.stream());
         gate.iter().for_each(Gate::hold);
-        self.session.write_request_header(Box::new(head)).await.map_err(failed)?;
+        within(idle, self.session.write_request_header(Box::new(head))).await?;
         for piece in body.pieces() {
             for slice in piece.chunks(SLICE) {
-                self.session.write_body(slice).await.map_err(failed)?;
+                within(idle, self.session.write_body(slice)).await?;
             }
         }
         gate.iter().for_each(Gate::release);
-        // The last flush has no deadline of Pingora's.
-        match timeout(idle, self.session.finish_body()).await {
-            Ok(done) => done.map(drop).map_err(failed),
-            Err(_) => Err(NetError::TimedOut(idle)),
-        }
+        within(idle, self.session.finish_body()).await
     }
 
     async fn read_head(&mut self) -> Result<StatusCode, Headless> {
@@ -282,17 +278,25 @@ impl Connection {
         if !self.poolable || self.broken.is_some() {
             return self.close().await;
         }
-        let Self { client, mut session, peer, .. } = self;
+        let Self { client, mut session, endpoint, .. } = self;
         session.respect_keepalive();
         // It is closed when the answer says so. Whoever takes longer for that is left.
         if let Ok(Some(stream)) = timeout(PARTING, session.reuse()).await {
-            client.connector.release_stream(stream, peer.reuse_hash(), Some(client.options.pool_idle));
+            client.pool.put(endpoint, stream);
         }
     }
 
     /// Closes the connection at once, so that the upstream stops working for us.
     pub async fn close(mut self) {
         let _ = timeout(PARTING, self.session.shutdown()).await;
+    }
+}
+
+/// A step of writing, which has so much time.
+async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Box<Error>>>) -> Result<(), NetError> {
+    match timeout(limit, step).await {
+        Ok(done) => done.map(drop).map_err(|error| NetError::broken(&error)),
+        Err(_) => Err(NetError::TimedOut(limit)),
     }
 }
 

@@ -156,10 +156,10 @@ async fn a_connection_apart_is_not_of_the_pool_and_does_not_go_there() {
     assert!(!apart.reused());
     apart.call(&small()).await.unwrap();
     assert_eq!(apart.read_all(100).await.unwrap(), "ok");
-    let peer = apart.peer.clone();
     apart.release().await;
     let _open = server.await.unwrap();
-    assert!(!client.connector.get_stream(&peer).await.unwrap().1);
+    let kept = std::iter::from_fn(|| client.pool.take(&endpoint));
+    assert_eq!(kept.count(), 1);
 }
 
 #[test]
