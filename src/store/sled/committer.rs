@@ -21,7 +21,7 @@ use crate::store::records::BootId;
 /// Groups begin at least this far apart. A store with little to do commits at once; a busy one makes larger groups, because a group costs
 /// nearly the same whatever is in it: a sync, several writes and a dozen threads that wake each other up. What waits is a request's first byte,
 /// for less than its upstream takes anyway.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(8);
 
 /// Times of the groups.
 #[derive(Default)]
