@@ -26,6 +26,7 @@ mod error;
 mod files;
 mod ledger;
 mod memory;
+mod open;
 pub mod records;
 mod rules;
 mod sled;

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::records::{
-    AccountRecord, AssignmentRecord, BootId, CatalogSeen, CatalogSource, FileRecord, KeyRecord, PoolRecord,
-    RequestRecord, TokenRecord, UsageSums,
+    AccountRecord, AssignmentRecord, CatalogSeen, CatalogSource, FileRecord, KeyRecord, PoolRecord, RequestRecord,
+    TokenRecord, UsageSums,
 };
 use super::{ChangeRecord, KeyMark, Rev, StoreError};
 
@@ -98,12 +98,9 @@ pub(super) trait Stored: Serialize + DeserializeOwned {
 #[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
 pub(super) struct MetaNumber(pub(super) u64);
 
-/// A request that is open, and the boot it belongs to.
+/// No open request is older than this, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
-pub(super) struct OpenRequest {
-    pub(super) id: RequestId,
-    pub(super) boot: BootId,
-}
+pub(super) struct OpenSince(pub(super) u64);
 
 /// What a key took in one hour.
 #[derive(Debug, Clone, Copy, Default, Serialize, serde::Deserialize)]
@@ -118,7 +115,7 @@ macro_rules! stored {
 }
 stored! {
     MetaNumber => Meta, PoolRecord => Pools, KeyRecord => Keys, AccountRecord => Accounts, AssignmentRecord => Assignments,
-    TokenRecord => Tokens, ChangeRecord => Changes, RequestRecord => Requests, OpenRequest => OpenRequests, KeyMark => KeyMarks,
+    TokenRecord => Tokens, ChangeRecord => Changes, RequestRecord => Requests, OpenSince => OpenRequests, KeyMark => KeyMarks,
     FileRecord => Files,
     CatalogSource => CatalogSources, CatalogSeen => CatalogSeen, HourSums => UsageHours, DaySums => UsageDays,
 }
@@ -203,6 +200,11 @@ pub(super) mod key {
         of(&[id.as_bytes()])
     }
 
+    /// The one row of its table.
+    pub(in crate::store) fn open_since() -> Vec<u8> {
+        of(&[b"since"])
+    }
+
     pub(in crate::store) fn key_mark(key_id: &str) -> Vec<u8> {
         of(&[key_id.as_bytes()])
     }
@@ -257,8 +259,21 @@ pub(super) mod key {
 
     /// Every request whose id was made before this moment: a UUIDv7 begins with 48 bits of milliseconds.
     pub(in crate::store) fn requests_before(moment: Timestamp) -> Range<Vec<u8>> {
-        let millis = moment.as_millis().min((1 << 48) - 1);
-        vec![FORMAT]..of(&[&millis.to_be_bytes()[2..]])
+        vec![FORMAT]..made_at(moment.as_millis())
+    }
+
+    /// Every request whose id was made then or later.
+    pub(in crate::store) fn requests_since(millis: u64) -> Range<Vec<u8>> {
+        made_at(millis)..vec![FORMAT + 1]
+    }
+
+    fn made_at(millis: u64) -> Vec<u8> {
+        of(&[&millis.min((1 << 48) - 1).to_be_bytes()[2..]])
+    }
+
+    /// The id in the key of a request.
+    pub(in crate::store) fn request_id(key: &[u8]) -> Option<RequestId> {
+        Some(RequestId::from_bytes(key.get(1..)?.try_into().ok()?))
     }
 
     /// Every request whose id begins with these hex digits; none if the text is something else.

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{ControlFlow, Range};
 
-use pooler_filter::KeyId;
+use pooler_filter::{KeyId, RequestId};
 
 use super::StoreError;
 use super::codec::{HourSums, MetaNumber, Stored, Table, decode, encode, key};
+use super::open::Open;
 use super::records::UsageSums;
 
 /// What a scan calls for each row, in order, until it breaks.
@@ -43,12 +44,30 @@ pub(super) struct Draft<'a> {
     /// Rows of requests that are new, less those that go.
     requests: i64,
     step_requests: i64,
+    open: &'a mut Open,
+    step_turns: Vec<Turn>,
+}
+
+/// What becomes of the open requests.
+enum Turn {
+    Begins(RequestId),
+    Ends(RequestId),
+    Recovered,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(rows: &'a dyn Rows) -> Self {
-        let (gains, step_gains) = (HashMap::new(), Vec::new());
-        Self { rows, group: Writes::new(), step: Writes::new(), gains, step_gains, requests: 0, step_requests: 0 }
+    pub(super) fn new(rows: &'a dyn Rows, open: &'a mut Open) -> Self {
+        Self {
+            rows,
+            group: Writes::new(),
+            step: Writes::new(),
+            gains: HashMap::new(),
+            step_gains: Vec::new(),
+            requests: 0,
+            step_requests: 0,
+            open,
+            step_turns: Vec::new(),
+        }
     }
 
     /// Runs one step: all its changes join the group, or, when it fails, none.
@@ -56,8 +75,10 @@ impl<'a> Draft<'a> {
         let result = step(self);
         let changes = std::mem::take(&mut self.step);
         let requests = std::mem::take(&mut self.step_requests);
+        let turns = std::mem::take(&mut self.step_turns);
         if result.is_ok() {
             self.requests += requests;
+            turns.into_iter().for_each(|turn| self.turn(turn));
             self.group.extend(changes);
             for (key, hour, gain) in self.step_gains.drain(..) {
                 *self.gains.entry((key, hour)).or_default() += gain;
@@ -77,6 +98,34 @@ impl<'a> Draft<'a> {
     /// engine lost are missed (docs/store.md, Verification).
     pub(super) const fn count_requests(&mut self, more: i64) {
         self.step_requests += more;
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Begins(id) => self.open.begin(id),
+            Turn::Ends(id) => self.open.end(id),
+            Turn::Recovered => self.open.recovered(),
+        }
+    }
+
+    /// A request is open from now on.
+    pub(super) fn begin(&mut self, id: RequestId) {
+        self.step_turns.push(Turn::Begins(id));
+    }
+
+    /// A request is not open any more.
+    pub(super) fn end(&mut self, id: RequestId) {
+        self.step_turns.push(Turn::Ends(id));
+    }
+
+    /// No request of an earlier boot is open any more.
+    pub(super) fn recovered(&mut self) {
+        self.step_turns.push(Turn::Recovered);
+    }
+
+    /// What is open, as of the steps before this one.
+    pub(super) const fn open(&self) -> &Open {
+        self.open
     }
 
     /// The number of rows of requests after this group; a store from before they were counted stays without one.
@@ -114,6 +163,9 @@ impl<'a> Draft<'a> {
             self.write(place, &sums)?;
         }
         self.write_requests()?;
+        if let Some(since) = self.open.moved() {
+            self.write(key::open_since(), &since)?;
+        }
         self.group.extend(self.step);
         Ok(self.group)
     }

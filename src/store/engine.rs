@@ -15,8 +15,8 @@ use super::durable::{Durable, Resolver};
 use super::files::FileStore;
 use super::ledger::{CommitStats, LedgerStore, RequestFilter};
 use super::records::{
-    AccountStatus, BootId, CatalogSeen, CatalogSource, Fence, FileRecord, LedgerEvent, RequestRecord, SealedTokens,
-    Span, TokenRecord, UsageSums, Version,
+    AccountStatus, CatalogSeen, CatalogSource, Fence, FileRecord, LedgerEvent, RequestRecord, SealedTokens, Span,
+    TokenRecord, UsageSums, Version,
 };
 use super::rules;
 use super::tokens::{AbortKind, RefreshGrant, TokenStore};
@@ -36,11 +36,11 @@ pub(super) enum Work {
 }
 
 impl Work {
-    pub(super) fn run(self, draft: &mut Draft<'_>, boot: BootId) -> Finish {
+    pub(super) fn run(self, draft: &mut Draft<'_>) -> Finish {
         match self {
             Self::Job(job) => job(draft),
             Self::Event(event, resolver) => {
-                let result = draft.step(|draft| rules::ledger::record(draft, event, boot));
+                let result = draft.step(|draft| rules::ledger::record(draft, event));
                 Box::new(move |written| resolver.resolve(written.and(result)))
             }
         }
@@ -64,7 +64,6 @@ pub(super) trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Looks at what is stored, perhaps before it is durable, without holding up a worker thread.
     async fn view<T: Send + 'static>(&self, view: View<T>) -> Result<T, StoreError>;
     fn stats(&self) -> CommitStats;
-    fn boot(&self) -> BootId;
 }
 
 /// Runs one step and waits until it is durable.
@@ -197,8 +196,7 @@ impl<E: Engine> LedgerStore for E {
     }
 
     async fn recover(&self, at: Timestamp) -> Result<u64, StoreError> {
-        let boot = self.boot();
-        in_chunks(self, move |draft| rules::ledger::recover(draft, boot, at)).await
+        in_chunks(self, move |draft| rules::ledger::recover(draft, at)).await
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use super::codec::Table;
 use super::draft::{Draft, Order, Rows, Visit};
 use super::engine::{Engine, View, Work};
 use super::ledger::CommitStats;
-use super::records::BootId;
+use super::open::Open;
 
 #[derive(Debug, Default)]
 struct Tables(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
@@ -21,21 +21,22 @@ struct Tables(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
 /// A store in memory. Every step is done when the call returns.
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
+    open: Mutex<Open>,
     stats: Mutex<CommitStats>,
-    boot: BootId,
 }
 
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self { tables: Arc::default(), stats: Mutex::default(), boot: BootId::generate() }
+        Self { tables: Arc::default(), open: Mutex::default(), stats: Mutex::default() }
     }
 
     /// The same rows as the next boot of the process finds them.
     #[must_use]
     pub fn rebooted(&self) -> Self {
-        Self { tables: self.tables.clone(), ..Self::new() }
+        let open = Open::load(&*self.tables.lock()).expect("a map can always be read");
+        Self { tables: self.tables.clone(), open: Mutex::new(open), stats: Mutex::default() }
     }
 }
 
@@ -47,7 +48,7 @@ impl Default for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("boot", &self.boot).finish_non_exhaustive()
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
     }
 }
 
@@ -75,8 +76,9 @@ impl Rows for Tables {
 impl Engine for MemoryStore {
     fn enqueue(&self, work: Work) -> Result<(), (Work, StoreError)> {
         let mut tables = self.tables.lock();
-        let mut draft = Draft::new(&*tables);
-        let finish = work.run(&mut draft, self.boot);
+        let mut open = self.open.lock();
+        let mut draft = Draft::new(&*tables, &mut open);
+        let finish = work.run(&mut draft);
         let written = draft.into_writes().map(|writes| {
             for (place, change) in writes {
                 match change {
@@ -85,7 +87,7 @@ impl Engine for MemoryStore {
                 }
             }
         });
-        drop(tables);
+        drop((tables, open));
         {
             let mut stats = self.stats.lock();
             stats.commits += 1;
@@ -101,9 +103,5 @@ impl Engine for MemoryStore {
 
     fn stats(&self) -> CommitStats {
         *self.stats.lock()
-    }
-
-    fn boot(&self) -> BootId {
-        self.boot
     }
 }

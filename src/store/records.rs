@@ -17,7 +17,7 @@ pub use control::{
 };
 pub use files::{FileRecord, FileStatus};
 pub use ledger::{
-    AttemptRecord, BootId, LedgerEvent, Lost, Outcome, RequestRecord, RequestState, Reserved, Settled, Subject, Usage,
+    AttemptRecord, LedgerEvent, Lost, Outcome, RequestRecord, RequestState, Reserved, Settled, Subject, Usage,
 };
 pub use tokens::{Fence, Intent, Orphan, SealedTokens, TokenRecord, Version};
 pub use usage::{Span, UsageSums};

@@ -30,7 +30,6 @@ use self::trees::Trees;
 use super::draft::Writes;
 use super::engine::{Engine, View, Work};
 use super::ledger::CommitStats;
-use super::records::BootId;
 use super::{StoreError, StoreOpenError};
 
 /// Called when the disk refused to keep what was written. It is not expected to return: a failed fsync must never be tried again,
@@ -107,7 +106,6 @@ impl fmt::Debug for SledOptions {
 /// The embedded store. One process at a time can have it open.
 pub struct SledStore {
     path: PathBuf,
-    boot: BootId,
     queue: Arc<Queue>,
     clockwork: Arc<Clockwork>,
     /// For looks only; gone once the store is closed.
@@ -190,7 +188,7 @@ impl Drop for SledStore {
 
 impl fmt::Debug for SledStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SledStore").field("path", &self.path).field("boot", &self.boot).finish_non_exhaustive()
+        f.debug_struct("SledStore").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -214,10 +212,6 @@ impl Engine for SledStore {
 
     fn stats(&self) -> CommitStats {
         CommitStats { queued: self.queue.events(), ..self.clockwork.stats() }
-    }
-
-    fn boot(&self) -> BootId {
-        self.boot
     }
 }
 

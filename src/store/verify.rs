@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pooler_filter::{AccountId, KeyId, PoolId, RequestId};
 
-use super::codec::{DaySums, HourSums, MetaNumber, OpenRequest, Stored, Table, decode, key};
+use super::codec::{DaySums, HourSums, MetaNumber, OpenSince, Stored, Table, decode, key};
 use super::control::{ChangeRecord, KeyMark};
 use super::draft::REQUESTS;
+use super::open::made_at;
 use super::records::{
     AccountRecord, AccountStatus, AssignmentRecord, CatalogSeen, CatalogSource, FileRecord, KeyRecord, PoolRecord,
     RequestRecord, RequestState, Span, TokenRecord, UsageSums,
@@ -132,7 +133,8 @@ pub(super) struct Checker {
     sources: Vec<AccountId>,
     seen: Vec<(PoolId, String)>,
     open_rows: HashSet<RequestId>,
-    open_marks: HashSet<RequestId>,
+    /// No open request should be older.
+    open_since: Option<u64>,
     /// By key and day: what the rows of requests add up to, and what is stored.
     of_rows: HashMap<(KeyId, u32), UsageSums>,
     stored: HashMap<(KeyId, u32), UsageSums>,
@@ -192,8 +194,8 @@ impl Checker {
                 self.request(&row);
             }
             Table::OpenRequests => {
-                let open: OpenRequest = at(place, value, |open: &OpenRequest| key::request(open.id))?;
-                self.open_marks.insert(open.id);
+                let OpenSince(since) = at(place, value, |_: &OpenSince| key::open_since())?;
+                self.open_since = Some(since);
             }
             Table::KeyMarks => drop(at(place, value, |mark: &KeyMark| key::key_mark(&mark.key_id))?),
             Table::Files => drop(at(place, value, |file: &FileRecord| key::file(file.pool, &file.key, &file.id))?),
@@ -270,11 +272,8 @@ impl Checker {
                 orphan(Table::Accounts, format!("the account {id} has no tokens: import it again"));
             }
         }
-        for id in self.open_marks.difference(&self.open_rows) {
-            orphan(Table::OpenRequests, format!("the request {id} is marked as open and is not"));
-        }
-        for id in self.open_rows.difference(&self.open_marks) {
-            orphan(Table::Requests, format!("the request {id} is open and is not marked so"));
+        for id in self.open_rows.iter().filter(|id| self.open_since.is_some_and(|since| made_at(**id) < since)) {
+            orphan(Table::Requests, format!("the request {id} is open, and is too old to be found after a crash"));
         }
         for id in self.sources.iter().filter(|id| !lives(id)) {
             orphan(Table::CatalogSources, format!("models of the account {id}, which is not there"));

@@ -4,7 +4,7 @@ use pooler_filter::{AccountId, PoolId, RequestId};
 
 use super::{
     AccountRecord, AssignmentRecord, CatalogSeen, CatalogSource, ChangeRecord, DaySums, FORMAT, FileRecord, HEADER,
-    HourSums, KeyMark, KeyRecord, MetaNumber, OpenRequest, PoolRecord, RequestRecord, StoreError, Stored, TokenRecord,
+    HourSums, KeyMark, KeyRecord, MetaNumber, OpenSince, PoolRecord, RequestRecord, StoreError, Stored, TokenRecord,
     checksum, decode, encode, key,
 };
 
@@ -24,7 +24,7 @@ pub fn codec(input: &[u8]) {
         5 => check::<TokenRecord>,
         6 => check::<ChangeRecord>,
         7 => check::<RequestRecord>,
-        8 => check::<OpenRequest>,
+        8 => check::<OpenSince>,
         9 => check::<KeyMark>,
         10 => check::<FileRecord>,
         11 => check::<CatalogSource>,

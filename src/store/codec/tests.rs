@@ -62,7 +62,7 @@ fn a_row_in_a_wrong_place_is_corrupt() {
     let elsewhere = key::request(RequestId::from_bytes([2; 16]));
     assert!(matches!(decode::<RequestRecord>(&elsewhere, &bytes), Err(StoreError::Corrupt(_))));
     // The same bytes of key and body, in another table.
-    assert!(matches!(decode::<OpenRequest>(&key::request(id), &bytes), Err(StoreError::Corrupt(_))));
+    assert!(matches!(decode::<OpenSince>(&key::request(id), &bytes), Err(StoreError::Corrupt(_))));
 }
 
 #[test]

@@ -13,6 +13,7 @@ on_every_engine!(
     settles_once,
     settles_what_was_never_reserved,
     a_reservation_that_comes_last_does_not_reopen,
+    an_old_request_among_many_that_ended_is_found_after_a_crash,
     reservations_of_a_dead_boot_are_lost,
     lists_the_newest_first_and_filters,
     finds_rows_by_the_beginning_of_their_id,
@@ -67,6 +68,35 @@ async fn a_reservation_that_comes_last_does_not_reopen<B: Bench>() {
     assert_eq!(bench.store().recover(NOW).await, Ok(0));
     let row = bench.store().get(id).await.unwrap().unwrap();
     assert_eq!((row.state(), row.reserved.is_some()), (RequestState::Settled, true));
+}
+
+async fn an_old_request_among_many_that_ended_is_found_after_a_crash<B: Bench>() {
+    let made = |seconds: u64| {
+        let mut bytes = *RequestId::generate().as_bytes();
+        bytes[..6].copy_from_slice(&(NOW.as_millis() + seconds * 1000).to_be_bytes()[2..]);
+        RequestId::from_bytes(bytes)
+    };
+    let bench = B::fresh();
+    assert_eq!(bench.store().recover(NOW).await, Ok(0));
+    let (old, young) = (made(100), made(1000));
+    bench.store().append(reserved(old, 1)).wait().await.unwrap();
+    for seconds in (200..900).step_by(100) {
+        let id = made(seconds);
+        bench.store().append(reserved(id, 1)).wait().await.unwrap();
+        bench.store().append(settled(id, 1)).wait().await.unwrap();
+    }
+    bench.store().append(reserved(young, 1)).wait().await.unwrap();
+    let bench = bench.reboot();
+    // The clock was set back meanwhile.
+    let back = made(0);
+    bench.store().append(reserved(back, 1)).wait().await.unwrap();
+    assert_eq!(bench.store().recover(NOW).await, Ok(2));
+    for id in [old, young] {
+        assert_eq!(bench.store().get(id).await.unwrap().unwrap().state(), RequestState::Lost);
+    }
+    bench.store().append(reserved(made(2000), 1)).wait().await.unwrap();
+    let bench = bench.reboot();
+    assert_eq!(bench.store().recover(NOW).await, Ok(2));
 }
 
 async fn reservations_of_a_dead_boot_are_lost<B: Bench>() {

@@ -1,28 +1,7 @@
 //! The ledger: what happened to each request, as events and as the one row they fold into.
 
-use std::fmt;
-
 use pooler_filter::{AccountId, KeyId, PoolId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
-
-/// One life of one process. A reservation that its own boot never settled is lost.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BootId([u8; 16]);
-
-impl BootId {
-    /// A new one; no two are alike.
-    #[must_use]
-    pub fn generate() -> Self {
-        Self(*RequestId::generate().as_bytes())
-    }
-}
-
-impl fmt::Debug for BootId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
 
 /// Something that happened to a request. Each kind has its effect once per request, however often it is appended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! Steps of the ledger: each kind of event has its effect once per request, and a request ends once.
 
-use pooler_filter::{RequestId, Timestamp};
+use pooler_filter::Timestamp;
 
 use super::{clipped, usage};
-use crate::store::codec::{OpenRequest, Table, key};
+use crate::store::codec::{Table, key};
 use crate::store::draft::Draft;
-use crate::store::records::{AttemptRecord, BootId, LedgerEvent, Lost, RequestRecord, Reserved, Settled, Subject};
+use crate::store::records::{
+    AttemptRecord, LedgerEvent, Lost, RequestRecord, RequestState, Reserved, Settled, Subject,
+};
 use crate::store::{Appended, StoreError};
 
 /// Rows changed per step of a long job, so that live traffic gets its turn in between.
@@ -16,11 +18,7 @@ const MAX_TEXT: usize = 256;
 const MAX_ATTEMPTS: usize = 64;
 
 /// Folds an event into the row of its request.
-pub(in crate::store) fn record(
-    draft: &mut Draft<'_>,
-    event: LedgerEvent,
-    boot: BootId,
-) -> Result<Appended, StoreError> {
+pub(in crate::store) fn record(draft: &mut Draft<'_>, event: LedgerEvent) -> Result<Appended, StoreError> {
     let id = event.request_id();
     let place = key::request(id);
     let found = draft.read::<RequestRecord>(&place)?;
@@ -34,7 +32,7 @@ pub(in crate::store) fn record(
             }
             row.reserved = Some(bounded_reservation(*reserved));
             if !ended {
-                draft.write(place.clone(), &OpenRequest { id, boot })?;
+                draft.begin(id);
             }
         }
         LedgerEvent::Settled(settled) => {
@@ -64,25 +62,42 @@ pub(in crate::store) fn record(
 
 /// The request has just ended: it is not open any more, and counts.
 fn end(draft: &mut Draft<'_>, row: &RequestRecord) {
-    if row.reserved.is_some() {
-        draft.delete(Table::OpenRequests, key::request(row.request_id));
-    }
+    draft.end(row.request_id);
     usage::count(draft, row);
 }
 
-/// Some open reservations of other boots become lost; fewer than [`CHUNK`] means none is left.
-pub(in crate::store) fn recover(draft: &mut Draft<'_>, boot: BootId, at: Timestamp) -> Result<usize, StoreError> {
-    let open = draft.list::<OpenRequest>()?;
-    let stale: Vec<RequestId> = open.iter().filter(|open| open.boot != boot).map(|open| open.id).take(CHUNK).collect();
-    for request_id in &stale {
-        record(draft, LedgerEvent::Lost(Lost { request_id: *request_id, at }), boot)?;
+/// Some open reservations of earlier boots become lost; fewer than [`CHUNK`] means none is left.
+pub(in crate::store) fn recover(draft: &mut Draft<'_>, at: Timestamp) -> Result<usize, StoreError> {
+    let places = draft.open().since().map_or_else(key::all, key::requests_since);
+    let stale = draft.stored_keys(Table::Requests, places, CHUNK, is_stale)?;
+    for request_id in stale.iter().filter_map(|place| key::request_id(place)) {
+        record(draft, LedgerEvent::Lost(Lost { request_id, at }))?;
+    }
+    if stale.len() < CHUNK {
+        draft.recovered();
     }
     Ok(stale.len())
 }
 
+/// Whether a row is open, and not of this boot. One that cannot be read has ended as far as anybody can tell.
+fn is_stale(draft: &Draft<'_>, place: &[u8]) -> Result<bool, StoreError> {
+    Ok(is_open(draft, place)? && !key::request_id(place).is_some_and(|id| draft.open().contains(id)))
+}
+
+fn is_open(draft: &Draft<'_>, place: &[u8]) -> Result<bool, StoreError> {
+    match draft.read::<RequestRecord>(place) {
+        Ok(row) => Ok(row.is_some_and(|row| row.state() == RequestState::Open)),
+        Err(error @ StoreError::Corrupt(_)) => {
+            tracing::error!(%error, "a damaged row counts as ended");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Deletes some rows that are older; fewer than [`CHUNK`] means none is left.
 pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Result<usize, StoreError> {
-    let ended = |draft: &Draft<'_>, key: &[u8]| Ok(draft.read::<OpenRequest>(key)?.is_none());
+    let ended = |draft: &Draft<'_>, place: &[u8]| is_open(draft, place).map(|open| !open);
     let old = draft.stored_keys(Table::Requests, key::requests_before(before), CHUNK, ended)?;
     let count = old.len();
     for key in old {

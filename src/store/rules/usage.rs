@@ -7,6 +7,7 @@ use pooler_filter::{KeyId, Timestamp};
 use crate::store::StoreError;
 use crate::store::codec::{DaySums, HourSums, Table, decode, key};
 use crate::store::draft::{Draft, Order, Rows, Writes};
+use crate::store::open::Open;
 use crate::store::records::{RequestRecord, Span, UsageSums};
 
 /// Of a day.
@@ -72,7 +73,8 @@ pub(in crate::store) fn prune(draft: &mut Draft<'_>, old: Vec<Vec<u8>>) -> Resul
 /// All sums anew, out of the rows of requests: for a store that was made before there were any. Sums that are there all the same count for
 /// nothing. A row that cannot be read is not in them.
 pub(in crate::store) fn rebuild(rows: &dyn Rows) -> Result<Writes, StoreError> {
-    let mut draft = Draft::new(rows);
+    let mut open = Open::default();
+    let mut draft = Draft::new(rows, &mut open);
     for table in [Table::UsageHours, Table::UsageDays] {
         let all = draft.stored_keys(table, key::all(), usize::MAX, |_, _| Ok(true))?;
         all.into_iter().for_each(|place| draft.delete(table, place));

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 use crate::store::draft::Draft;
 use crate::store::engine::{Finish, Work};
 use crate::store::ledger::CommitStats;
-use crate::store::records::BootId;
+use crate::store::open::Open;
 
 /// Groups begin at least this far apart. A store with little to do commits at once; a busy one makes larger groups, because a group costs
 /// nearly the same whatever is in it: a sync, several writes and a dozen threads that wake each other up. What waits is a request's first byte,
@@ -62,7 +62,7 @@ pub(super) struct Committer {
     pub(super) sync: Sync,
     pub(super) queue: Arc<Queue>,
     pub(super) clockwork: Arc<Clockwork>,
-    pub(super) boot: BootId,
+    pub(super) open: Open,
     pub(super) fatal: FatalFn,
     pub(super) lock: files::Lock,
     /// The engine's data file, to see when the engine let go of it.
@@ -116,8 +116,8 @@ impl Committer {
 
     fn commit(&mut self, group: Vec<Work>, operations: usize) -> Result<(), String> {
         let begun = Instant::now();
-        let mut draft = Draft::new(&*self.trees);
-        let answers: Vec<Finish> = group.into_iter().map(|work| work.run(&mut draft, self.boot)).collect();
+        let mut draft = Draft::new(&*self.trees, &mut self.open);
+        let answers: Vec<Finish> = group.into_iter().map(|work| work.run(&mut draft)).collect();
         let writes = match draft.into_writes() {
             Ok(writes) => writes,
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Opening: the lock, the engine behind a panic barrier, the format, every file synced, and only then the committer.
 
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,13 +12,15 @@ use super::queue::Queue;
 use super::trees::Trees;
 use super::{SledOptions, SledStore, age, files};
 use crate::store::codec::{MetaNumber, Table, decode, encode, key};
-use crate::store::draft::{REQUESTS, Rows, Writes};
-use crate::store::records::BootId;
+use crate::store::draft::{Order, REQUESTS, Rows, Writes};
+use crate::store::open::Open;
 use crate::store::rules;
 use crate::store::{StoreError, StoreOpenError};
 
 /// Format of the whole store: which tables there are and what they mean. 2: sums per key.
-pub(in crate::store) const FORMAT: u32 = 2;
+pub(in crate::store) const FORMAT: u32 = 3;
+/// The first format with sums per key.
+const SUMS: u32 = 2;
 const FORMAT_KEY: &str = "format";
 /// The engine's only growing file.
 const DATA_FILE: &str = "db";
@@ -55,9 +58,9 @@ pub(super) fn open_with(
     files::sync_all(path).map_err(io)?;
     age::note(path, age).map_err(io)?;
 
+    let open = Open::load(&*trees).map_err(as_damage)?;
     let store = SledStore {
         path: path.clone(),
-        boot: BootId::generate(),
         queue: Arc::new(Queue::default()),
         clockwork: Arc::new(Clockwork::new(options.on_commit.clone())),
         trees: Mutex::new(Some(trees.clone())),
@@ -68,7 +71,7 @@ pub(super) fn open_with(
         sync: sync(path)?,
         queue: store.queue.clone(),
         clockwork: store.clockwork.clone(),
-        boot: store.boot,
+        open,
         fatal: options.fatal.clone(),
         lock,
         data: File::open(path.join(DATA_FILE)).map_err(io)?,
@@ -95,8 +98,8 @@ pub(super) fn behind_barrier(options: &SledOptions) -> Result<Trees, StoreOpenEr
         .path(&options.path)
         .mode(sled::Mode::HighThroughput)
         .cache_capacity(options.cache_bytes)
-        // The background flusher is also the only one that collects garbage.
-        .flush_every_ms(Some(500));
+        // The background flusher is also the only one that collects garbage, for up to half of its time. Nothing waits for its flushes.
+        .flush_every_ms(Some(5000));
     let opening = std::thread::Builder::new()
         .name("store-open".to_owned())
         .spawn(move || config.open().and_then(Trees::new))
@@ -129,20 +132,24 @@ fn damaged(path: &Path, detail: &str) -> StoreOpenError {
 fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
     let key = key::meta(FORMAT_KEY);
     let as_damage = |error: StoreError| damaged(path, &error.to_string());
-    let found = trees.get(Table::Meta, &key).map_err(as_damage)?;
-    if let Some(bytes) = &found {
-        let MetaNumber(found) = decode(&key, bytes).map_err(as_damage)?;
-        let found = u32::try_from(found).unwrap_or(u32::MAX);
-        if found > FORMAT {
+    let found = match trees.get(Table::Meta, &key).map_err(as_damage)? {
+        Some(bytes) => Some(decode(&key, &bytes).map_err(as_damage)?),
+        None => None,
+    };
+    let found = found.map(|MetaNumber(found)| u32::try_from(found).unwrap_or(u32::MAX));
+    match found {
+        Some(found) if found > FORMAT => {
             return Err(StoreOpenError::TooNew { path: path.to_owned(), found, known: FORMAT });
         }
-        if found == FORMAT {
-            return Ok(());
-        }
-        tracing::info!(found, known = FORMAT, "the store is brought up to the format of this program");
+        Some(FORMAT) => return Ok(()),
+        Some(found) => tracing::info!(found, known = FORMAT, "the store is brought up to the format of this program"),
+        None => {}
     }
     let value = encode(&key, &MetaNumber(u64::from(FORMAT))).map_err(as_damage)?;
-    let mut writes: Writes = rules::usage::rebuild(trees).map_err(as_damage)?;
+    let mut writes = open_requests_of_old(trees).map_err(as_damage)?;
+    if found.is_none_or(|found| found < SUMS) {
+        writes.extend(rules::usage::rebuild(trees).map_err(as_damage)?);
+    }
     if found.is_none() {
         let key = key::meta(REQUESTS);
         let none = encode(&key, &MetaNumber(0)).map_err(as_damage)?;
@@ -150,6 +157,16 @@ fn check_format(path: &Path, trees: &Trees) -> Result<(), StoreOpenError> {
     }
     writes.insert((Table::Meta, key), Some(value));
     trees.write(writes).and_then(|()| trees.flush()).map_err(|error| open_error(path, error))
+}
+
+/// Before format 3 each open request had a row of its own. Nothing is needed of them: where no moment is known, every row is looked at.
+fn open_requests_of_old(trees: &Trees) -> Result<Writes, StoreError> {
+    let mut writes = Writes::new();
+    trees.scan(Table::OpenRequests, key::all(), Order::Rising, &mut |key, _| {
+        writes.insert((Table::OpenRequests, key.to_vec()), None);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(writes)
 }
 
 /// Makes a store of rows as they are.

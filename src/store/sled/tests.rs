@@ -115,7 +115,7 @@ fn a_store_from_the_future_is_refused() {
     tamper(&store, Table::Meta, &key, |bytes| *bytes = future);
     drop(store);
     let opened = SledStore::open(&options(&directory));
-    assert!(matches!(opened, Err(StoreOpenError::TooNew { found: 7, known: 2, .. })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreOpenError::TooNew { found: 7, known: 3, .. })), "{opened:?}");
     // A refusal lets go of the lock.
     assert!(matches!(SledStore::open(&options(&directory)), Err(StoreOpenError::TooNew { .. })));
 }
@@ -163,6 +163,39 @@ async fn a_store_from_before_the_sums_gets_them_out_of_its_rows_once() {
         assert_eq!(sums(&store).await, made);
         store.close();
     }
+}
+
+#[tokio::test]
+async fn a_store_from_before_the_moment_of_the_oldest_open_request_loses_none_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    store.recover(NOW).await.unwrap();
+    let (open, ended) = (RequestId::generate(), RequestId::generate());
+    for id in [open, ended] {
+        store.append(reserved(id, 1));
+    }
+    store.append(settled(ended, 1)).wait().await.unwrap();
+    let sums = store.usage(&subject().key.unwrap(), Span::Day, NOW).await.unwrap();
+    {
+        let trees = store.trees.lock().clone().unwrap();
+        trees.raw(Table::OpenRequests).clear().unwrap();
+        // As it was then: the key of a request, and something that today's program cannot read.
+        trees.raw(Table::OpenRequests).insert(key::request(open), &b"the boot of the request"[..]).unwrap();
+        trees.raw(Table::UsageHours).clear().unwrap();
+        let format = key::meta("format");
+        trees.raw(Table::Meta).insert(&format, encode(&format, &MetaNumber(2)).unwrap()).unwrap();
+        trees.flush().unwrap();
+    }
+    store.close();
+    let store = SledStore::open(&options(&directory)).unwrap();
+    assert_eq!(store.usage(&subject().key.unwrap(), Span::Hour, NOW).await.unwrap().requests, 0, "sums are left alone");
+    assert_eq!((sums.requests, store.recover(NOW).await), (1, Ok(1)));
+    assert_eq!(store.get(open).await.unwrap().unwrap().state(), crate::store::records::RequestState::Lost);
+    // From now on the moment is known.
+    store.append(reserved(RequestId::generate(), 1)).wait().await.unwrap();
+    let trees = store.trees.lock().clone().unwrap();
+    let rows: Vec<_> = trees.raw(Table::OpenRequests).iter().keys().map(Result::unwrap).collect();
+    assert_eq!(rows, [key::open_since()]);
 }
 
 /// Whatever an attempt that was broken off left behind, the sums are those of the rows.

@@ -5,7 +5,7 @@ use pooler_filter::{AccountId, PoolId, RequestId, Timestamp};
 use super::*;
 use crate::store::codec::encode;
 use crate::store::conformance::fixtures::{self, NOW, settlement};
-use crate::store::records::{BootId, Reserved, SealedTokens, Version};
+use crate::store::records::{Reserved, SealedTokens, Version};
 
 /// Looks at these rows and tells what is wrong with them.
 fn findings(rows: &[(Table, Vec<u8>, Vec<u8>)]) -> Vec<(&'static str, bool)> {
@@ -70,9 +70,9 @@ fn what_refers_to_nothing_is_an_orphan() {
 }
 
 #[test]
-fn open_requests_and_their_marks_belong_together_and_sums_cover_their_rows() {
+fn no_open_request_is_too_old_to_be_found_and_sums_cover_their_rows() {
     let id = RequestId::generate();
-    let open = OpenRequest { id, boot: BootId::generate() };
+    let since = |more: u64| row(key::open_since(), &OpenSince(made_at(id) + more));
     let reserved = Reserved {
         request_id: id,
         subject: fixtures::subject(),
@@ -85,9 +85,10 @@ fn open_requests_and_their_marks_belong_together_and_sums_cover_their_rows() {
     };
     let running = RequestRecord { request_id: id, reserved: Some(reserved), settled: None, lost: None };
     let ended = RequestRecord { settled: Some(settlement(id, 7)), ..running.clone() };
-    let (mark, place) = (row(key::request(id), &open), key::request(id));
-    assert_eq!(findings(&[row(place.clone(), &running), mark.clone()]), []);
-    assert_eq!(findings(&[row(place.clone(), &running)]), [("requests", false)]);
+    let place = key::request(id);
+    assert_eq!(findings(&[row(place.clone(), &running)]), []);
+    assert_eq!(findings(&[row(place.clone(), &running), since(0)]), []);
+    assert_eq!(findings(&[row(place.clone(), &running), since(1)]), [("requests", false)]);
 
     let (who, day) = (fixtures::subject().key.unwrap(), Span::Day.number(NOW));
     let (_, sums) = UsageSums::of(&ended).unwrap();
@@ -95,7 +96,7 @@ fn open_requests_and_their_marks_belong_together_and_sums_cover_their_rows() {
     let summed = row(hour.clone(), &HourSums(sums));
     assert_eq!(findings(&[row(place.clone(), &ended), summed.clone()]), []);
     assert_eq!(findings(&[row(place.clone(), &ended), row(key::usage(&who, day), &DaySums(sums))]), []);
-    assert_eq!(findings(&[row(place.clone(), &ended), summed.clone(), mark]), [("requests_open", false)]);
+    assert_eq!(findings(&[row(place.clone(), &ended), summed.clone(), since(1)]), []);
     assert_eq!(findings(&[row(place.clone(), &ended)]), [("usage_days", false)]);
     let less = UsageSums { output: sums.output - 1, ..sums };
     assert_eq!(findings(&[row(place.clone(), &ended), row(hour.clone(), &HourSums(less))]), [("usage_days", false)]);
