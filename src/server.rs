@@ -86,6 +86,11 @@ pub fn check_chain(registry: &Registry, entries: &[ChainEntry<'_>], settings: &S
     usable(&chain, entries)
 }
 
+/// Pingora's own timers live in a thread that wakes up a hundred times a second once there is one of them; those of the runtime do not.
+fn calm_timers() {
+    pingora_timeout::fast_timeout::set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
+}
+
 fn usable(chain: &Chain, entries: &[ChainEntry<'_>]) -> Result<(), ChainError> {
     Gateway::check_chain(chain).map_err(|reason| ChainError {
         index: entries.len(),
@@ -132,6 +137,7 @@ impl Running {
         let certificates = Arc::new(Certificates::load(&settings.gateway.tls)?);
         let settings = Arc::new(settings);
         let state = Arc::new(state);
+        calm_timers();
         let serving = runtime("gateway", settings.gateway.threads.get())?;
         let helping = runtime("background", 1)?;
         let lifecycle = Arc::new(Lifecycle::default());
