@@ -4,8 +4,10 @@
 //! edits. What nobody edited is written byte for byte as it came. `Debug` of these types tells sizes, never contents.
 
 mod index;
+mod marks;
 mod object;
 mod scan;
+mod strings;
 mod tape;
 mod text;
 mod value;

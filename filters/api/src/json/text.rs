@@ -53,7 +53,7 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 ///
 /// Checked again because `unsafe` is forbidden here; pieces begin and end at ASCII characters, so it cannot fail.
 pub(super) fn checked(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
+    simdutf8::basic::from_utf8(bytes).unwrap_or_default()
 }
 
 /// What stands between the quotes of a string literal.
