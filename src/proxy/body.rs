@@ -121,6 +121,10 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
             return finish(session, &mut pace, chunk).await;
         }
         room.grow_to(body.len() + chunk.len()).await?;
+        if body.capacity() - body.len() < chunk.len() {
+            // Whoever sent this much sends the rest as well: the memory is moved once, and only what comes is touched.
+            body.reserve(promised.unwrap_or_default().saturating_sub(body.len()).max(chunk.len()));
+        }
         body.extend_from_slice(&chunk);
     }
 }

@@ -71,13 +71,15 @@ impl<'t> Strings<'t> {
                 // An escape may reach into the next block.
                 special = self.marks.special & behind(from.saturating_sub(block));
             }
-            let at = block + special.trailing_zeros() as usize;
+            let bit = special.trailing_zeros();
+            let at = block + bit as usize;
             match self.text.get(at) {
                 Some(b'"') => return self.ended(at + 1, escaped),
                 Some(b'\\') => {
                     escaped = true;
                     from = at + escape_len(self.text, at)?;
-                    special &= behind(from - block);
+                    // What is escaped counts no more; nothing else in an escape is marked.
+                    special &= !(0b11 << bit);
                 }
                 _ => return Err(Endless(at)),
             }
@@ -119,10 +121,23 @@ const fn behind(at: usize) -> u64 {
     if at < BLOCK { u64::MAX << at } else { 0 }
 }
 
+/// What may stand behind a backslash by itself.
+const ESCAPES: [bool; 256] = {
+    let mut escapes = [false; 256];
+    let mut at = 0;
+    while at < ESCAPED.len() {
+        escapes[ESCAPED[at] as usize] = true;
+        at += 1;
+    }
+    escapes
+};
+const ESCAPED: &[u8] = br#""\/bfnrt"#;
+
 /// The length of the escape that begins at this place.
+#[inline]
 fn escape_len(text: &[u8], at: usize) -> Result<usize, Endless> {
     match text.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+        Some(byte) if ESCAPES[usize::from(*byte)] => Ok(2),
         Some(b'u') => {
             let digits = text.get(at + 2..).unwrap_or_default().iter().take(4);
             match digits.take_while(|byte| byte.is_ascii_hexdigit()).count() {
