@@ -219,3 +219,46 @@ fn silence() -> Splice {
     parts.lit(r#"[{"type":"output_text","text":""}]"#);
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use pooler_filter::json::Json;
+
+    use super::*;
+
+    fn texts(message: &str) -> Option<Vec<String>> {
+        let json = Json::parse(message.to_owned().into()).unwrap();
+        plain(json.root()).map(|texts| texts.map(|text| text.raw().to_owned()).collect())
+    }
+
+    #[test]
+    fn only_a_message_that_goes_as_it_came_is_plain() {
+        let user = r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"a"},{"text":"","type":"input_text"}]}"#;
+        assert_eq!(texts(user).unwrap(), ["\"a\"", "\"\""]);
+        let assistant = r#"{"content":[{"type":"output_text","text":"\n"}],"role":"\u0061ssistant","type":"message"}"#;
+        assert_eq!(texts(assistant).unwrap(), [r#""\n""#]);
+        for (from, to) in [
+            (r#""type":"message","#, ""),
+            (r#""message""#, "null"),
+            (r#""message""#, r#""reasoning""#),
+            (r#""type":"message""#, r#""role":"user""#),
+            (r#""user""#, r#""assistant""#),
+            (r#""user""#, r#""developer""#),
+            (r#""user""#, r#""user","id":"msg_1""#),
+            (r#""user""#, r#""user","role":"user""#),
+            (r#"{"type":"input_text","text":"a"}"#, "null"),
+            (r#""text":"a""#, r#""text":"a","annotations":[]"#),
+            (r#""text":"a""#, r#""text":"a","text":"a""#),
+            (r#""text":"a""#, r#""text":null"#),
+            (r#""text":"a""#, r#""type":"input_text""#),
+            (r#""input_text","text":"a""#, r#""input_image","text":"a""#),
+        ] {
+            let other = user.replacen(from, to, 1);
+            assert!(other != user && texts(&other).is_none(), "{other}");
+        }
+        for content in ["[]", "\"a\"", "null", "{}"] {
+            assert_eq!(texts(&format!(r#"{{"type":"message","role":"user","content":{content}}}"#)), None);
+        }
+        assert_eq!((texts("[1,2,3]"), texts("7")), (None, None));
+    }
+}
