@@ -52,8 +52,9 @@ type Behind = (usize, bool);
 impl<'t> Indexer<'t> {
     fn new(text: &'t [u8], most: usize) -> Self {
         let most_words = most / size_of::<u64>();
-        // An event has a word for about eight bytes.
-        let words = Vec::with_capacity((text.len() / 7).min(most_words).clamp(8, 2048));
+        // An event has a word for about eight bytes; a long text has fewer.
+        let likely = (text.len() / 7).min(most_words).clamp(8, 2048.max(text.len() / 128));
+        let words = Vec::with_capacity(likely);
         Self { text, stopped: 0, strings: Strings::of(text), words, most_words, depth: 0, open: Open::default() }
     }
 
