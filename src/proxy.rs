@@ -258,7 +258,7 @@ impl Gateway {
             return Ok(Ended { kind: OutcomeKind::Succeeded, code: None });
         };
         let walk = Walk::new(self, request, cx)?;
-        room.rewritten(walk.body_len())?;
+        room.rewritten(walk.body_kept())?;
         let won = self.dispatch(&walk, down, cx, attempts).await?;
         drop(walk);
         drop(room);

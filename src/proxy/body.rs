@@ -21,8 +21,12 @@ use crate::config::Limits;
 /// Memory taken for a body of unknown length, and the most that a promised length takes up front.
 const FIRST_ROOM: usize = 16 * 1024;
 const MOST_UP_FRONT: usize = 1024 * 1024;
+/// Memory for the first piece of a body that is larger than that.
+const FIRST_PIECE: usize = 64 * 1024;
 /// Which part of its text an index may be without room of its own.
 const SMALL_INDEX: usize = 16;
+/// Which part of its text the index of a conversation is at most. It is tried first, where there is room.
+const LIKELY_INDEX: usize = 2;
 /// How many times its text an index is at most.
 const DENSEST: usize = 8;
 
@@ -111,7 +115,9 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
     go_ahead(session).await?;
     let up_front = promised.map_or(FIRST_ROOM, |length| length.min(MOST_UP_FRONT));
     room.grow_to(up_front).await?;
-    let mut body = BytesMut::with_capacity(up_front);
+    let whole = promised.unwrap_or_default();
+    // Whoever sends the first piece of a large body sends the rest as well: it gets its memory then, and is not copied while it grows.
+    let mut body = BytesMut::with_capacity(if whole > MOST_UP_FRONT { FIRST_PIECE } else { up_front });
     loop {
         let Some(chunk) = piece(session, &mut pace).await? else { return Ok(body.freeze()) };
         if body.len() + chunk.len() > cap {
@@ -121,6 +127,9 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
             return finish(session, &mut pace, chunk).await;
         }
         room.grow_to(body.len() + chunk.len()).await?;
+        if body.capacity() - body.len() < chunk.len() {
+            body.reserve(whole.saturating_sub(body.len()).max(chunk.len()));
+        }
         body.extend_from_slice(&chunk);
     }
 }
@@ -172,8 +181,14 @@ impl Unread {
 /// Indexes a text that has room already. The index of a text with long values is small beside it; a larger one takes room of its own
 /// before it is written, and the most that it may have is bounded too.
 pub(super) async fn index(text: Bytes, room: &mut Room) -> Result<JsonObject, Unread> {
-    let len = text.len();
-    match parse(text.clone(), (len / SMALL_INDEX).max(FIRST_ROOM)).await {
+    let (len, held) = (text.len(), room.held());
+    let (small, likely) = ((len / SMALL_INDEX).max(FIRST_ROOM), len / LIKELY_INDEX);
+    // Nobody waits for room that may not be needed.
+    let first = if likely > small && room.grow_now(len + likely).is_ok() { likely } else { small };
+    let object = parse(text.clone(), first).await;
+    let size = object.as_ref().map_or(0, JsonObject::index_size);
+    room.shrink_to(held.max(if size > small { len + size } else { 0 }));
+    match object {
         Err(JsonError::IndexTooLarge) => {}
         done => return done.map_err(Unread::Json),
     }
@@ -192,5 +207,47 @@ async fn parse(text: Bytes, most_index: usize) -> Result<JsonObject, JsonError> 
     match tokio::task::spawn_blocking(move || JsonObject::parse_within(text, most_index)).await {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::budget::Budget;
+    use super::*;
+
+    /// An object with so many strings of this length.
+    fn text(count: usize, len: usize) -> Bytes {
+        let item = format!("{{\"text\":\"{}\"}}", "x".repeat(len));
+        format!("{{\"input\":[{}]}}", vec![item; count].join(",")).into()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_index_that_is_not_small_has_room_of_its_own() {
+        for (text, counted) in [(text(2000, 80), true), (text(2000, 10), true), (text(2, 80_000), false)] {
+            let budget = Budget::new(16 << 20, Duration::from_secs(1));
+            let mut room = budget.open();
+            room.grow_to(text.len()).await.unwrap();
+            let before = room.held();
+            let object = index(text.clone(), &mut room).await.unwrap();
+            let wanted = if counted { text.len() + object.index_size() } else { before };
+            assert!((wanted..wanted + 4096).contains(&room.held()), "{} for {wanted}", room.held());
+            assert!(!counted || object.index_size() > text.len() / SMALL_INDEX);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_room_only_a_small_index_is_written() {
+        for (text, small) in [(text(2000, 80), false), (text(2, 80_000), true)] {
+            let budget = Budget::new(text.len() + 8192, Duration::from_secs(1));
+            let mut room = budget.open();
+            room.grow_to(text.len()).await.unwrap();
+            let before = room.held();
+            let object = index(text, &mut room).await;
+            assert_eq!(object.is_ok(), small);
+            assert!(small || matches!(object, Err(Unread::NoRoom(_))));
+            assert_eq!(room.held(), before);
+        }
     }
 }

@@ -105,9 +105,9 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// How long the body is that goes upstream, in bytes: the chain may have made it longer than what came.
-    pub(crate) const fn body_len(&self) -> usize {
-        self.request.body_len()
+    /// How much memory the body keeps that goes upstream, in bytes: the chain may have made it longer than what came.
+    pub(crate) const fn body_kept(&self) -> usize {
+        self.request.kept()
     }
 
     /// Goes to this account alone.

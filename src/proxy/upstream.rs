@@ -6,7 +6,7 @@ use std::ops::Range;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pooler_filter::form::Chunks;
 use pooler_filter::json::JsonObject;
-use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, TurnOwner, UpstreamRequest};
+use pooler_filter::{AccountId, Body, Exchange, Expects, Intent, Issuers, Replayed, Turn, TurnOwner, UpstreamRequest};
 
 use crate::accounts::Credential;
 use crate::client::Call;
@@ -22,6 +22,8 @@ pub(crate) struct Frozen {
     path: String,
     headers: HeaderMap,
     body: Chunks,
+    /// How much memory the body keeps, in bytes: it shares that of the client's where it is the same.
+    kept: usize,
     expects: Expects,
     replayed: Vec<Item>,
     /// Who gave the turn state, among the headers or in the body.
@@ -66,7 +68,13 @@ impl Frozen {
         let UpstreamRequest { method, path, mut headers, body, expects } = request;
         let mut replayed = Vec::new();
         let mut turn_state = None;
+        let mut kept = None;
         let body = match &body {
+            Body::Json(object) if !in_one_piece(cx) => {
+                let (text, memory) = object.to_chunks();
+                kept = Some(memory);
+                text
+            }
             Body::Json(object) => {
                 turn_state = state_in(object, cx.get::<Intent>());
                 let (text, input) = object.to_bytes_with_place("input");
@@ -84,19 +92,20 @@ impl Frozen {
             body @ (Body::Empty | Body::Opaque(_) | _) => body.to_chunks(""),
         };
         let turn_owner = cx.get::<TurnOwner>().and_then(|TurnOwner(owner)| *owner);
-        Self { method, path, headers, body, expects, replayed, turn_owner, turn_state }
+        let kept = kept.unwrap_or(body.len());
+        Self { method, path, headers, body, kept, expects, replayed, turn_owner, turn_state }
     }
 
     /// A question of our own, which no client asked.
     pub(crate) fn get(path: String, headers: HeaderMap) -> Self {
         let (body, replayed) = (Chunks::default(), Vec::new());
         let (method, expects) = (Method::GET, Expects::Json);
-        Self { method, path, headers, body, expects, replayed, turn_owner: None, turn_state: None }
+        Self { method, path, headers, body, kept: 0, expects, replayed, turn_owner: None, turn_state: None }
     }
 
-    /// How long the body is, in bytes.
-    pub(crate) const fn body_len(&self) -> usize {
-        self.body.len()
+    /// How much memory the body keeps, in bytes.
+    pub(crate) const fn kept(&self) -> usize {
+        self.kept
     }
 
     /// What a good answer looks like.
@@ -151,6 +160,14 @@ impl Frozen {
         left.push(text.slice(from..));
         left
     }
+}
+
+/// Whether the body has to be in one piece: it is one message on a websocket, or an account may get less than the whole of it, and places in
+/// it are counted from its begin.
+fn in_one_piece(cx: &Exchange) -> bool {
+    let is_cut =
+        |intent: &Intent| intent.turn_state.is_some() || intent.replayed.iter().any(|item| item.place.is_some());
+    cx.get::<Turn>().is_some() || cx.get::<Intent>().is_some_and(is_cut)
 }
 
 /// Where in the text of the body the turn state stands that it brings back.

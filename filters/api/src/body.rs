@@ -28,7 +28,7 @@ impl Body {
     pub fn to_chunks(&self, boundary: &str) -> Chunks {
         match self {
             Self::Empty => Chunks::default(),
-            Self::Json(object) => object.to_bytes().into(),
+            Self::Json(object) => object.to_chunks().0,
             Self::Multipart(form) => form.encode(boundary),
             Self::Opaque(bytes) => bytes.clone().into(),
         }

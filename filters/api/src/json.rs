@@ -4,8 +4,10 @@
 //! edits. What nobody edited is written byte for byte as it came. `Debug` of these types tells sizes, never contents.
 
 mod index;
+mod marks;
 mod object;
 mod scan;
+mod strings;
 mod tape;
 mod text;
 mod value;
@@ -138,12 +140,14 @@ impl Json {
     }
 
     /// Where a node's text stands in [`Self::bytes`]: its start and its end.
+    #[inline]
     fn span(&self, node: u32) -> (usize, usize) {
         let (start, end) = self.tape.span(node);
         (start - self.base, end - self.base)
     }
 
     /// A node's text. Nodes lie inside the text by construction.
+    #[inline]
     fn source(&self, node: u32) -> &[u8] {
         let (start, end) = self.span(node);
         self.text.get(start..end).unwrap_or_default()

@@ -163,7 +163,7 @@ impl Conversation<'_> {
         room.rewrite(held).await?;
         let request = self.prepare(create, continues, cx).await?;
         let mut walk = Walk::new(gateway, request, cx)?;
-        room.rewritten(walk.body_len())?;
+        room.rewritten(walk.body_kept())?;
         walk.stay(upstream.account())?;
         let native = self.route.is_native();
         let (tried, compacts) = (walk.over_http(), walk.compacts());

@@ -178,6 +178,7 @@ fn edit(object: &mut JsonObject, map: &mut serde_json::Map<String, Theirs>, name
         assert_eq!(object.get(name).is_some(), map.contains_key(*name));
     }
     let (bytes, place) = object.to_bytes_with_place("model");
+    assert_eq!(object.to_chunks().0.to_bytes(), bytes);
     let read: Theirs = serde_json::from_slice(&bytes).expect("what is written is JSON");
     assert_eq!(read.as_object(), Some(&*map));
     let told = place.map(|at| bytes.slice(at..));

@@ -1,6 +1,7 @@
 //! The pass over a JSON text that checks it and writes its index.
 
 use super::scan;
+use super::strings::{Ended, Endless, Strings};
 use super::tape::{self, Open, Tape};
 use super::{JsonError, Kind, MAX_DEPTH, MAX_TEXT};
 
@@ -9,28 +10,35 @@ pub(super) fn index(text: &[u8], most: usize) -> Result<Tape, JsonError> {
     if text.len() > MAX_TEXT {
         return Err(JsonError::TooLarge);
     }
+    let mut indexer = Indexer::new(text, most);
+    let stop = match indexer.run() {
+        Ok(()) => return Ok(Tape::new(indexer.words)),
+        Err(stop) => stop,
+    };
+    // Told before whatever else is wrong.
     if let Err(error) = std::str::from_utf8(text) {
         return Err(JsonError::NotJson { offset: error.valid_up_to() });
     }
-    // An event has a word for about twelve bytes.
-    let words = Vec::with_capacity((text.len() / 10).clamp(8, 2048));
-    let most_words = most / size_of::<u64>();
-    Indexer { text, at: 0, words, most_words, depth: 0, open: Open::default() }.run()
+    Err(match stop {
+        Stop::NotJson => JsonError::NotJson { offset: indexer.stopped },
+        Stop::TooDeep => JsonError::TooDeep,
+        Stop::IndexTooLarge => JsonError::IndexTooLarge,
+    })
 }
 
-/// What comes after a value or its beginning.
-enum Next {
-    /// A value of the innermost open container, or the root.
-    Value,
-    /// A comma or the end of the innermost open container.
-    Rest,
-    /// The end of the text.
-    End,
+/// Why the pass ends early, at its place.
+#[derive(Clone, Copy)]
+enum Stop {
+    NotJson,
+    TooDeep,
+    IndexTooLarge,
 }
 
 struct Indexer<'t> {
     text: &'t [u8],
-    at: usize,
+    /// Where the pass ended early. Before that, places are handed on from step to step.
+    stopped: usize,
+    strings: Strings<'t>,
     words: Vec<u64>,
     most_words: usize,
     /// How many containers are open, and the innermost of them.
@@ -38,179 +46,184 @@ struct Indexer<'t> {
     open: Open,
 }
 
-impl Indexer<'_> {
-    fn run(mut self) -> Result<Tape, JsonError> {
-        let mut next = Next::Value;
+/// A place behind something, and whether it is the end of a value: else the next one begins there.
+type Behind = (usize, bool);
+
+impl<'t> Indexer<'t> {
+    fn new(text: &'t [u8], most: usize) -> Self {
+        let most_words = most / size_of::<u64>();
+        // An event has a word for about eight bytes; a long text has fewer.
+        let likely = (text.len() / 7).min(most_words).clamp(8, 2048.max(text.len() / 128));
+        let words = Vec::with_capacity(likely);
+        Self { text, stopped: 0, strings: Strings::of(text), words, most_words, depth: 0, open: Open::default() }
+    }
+
+    fn run(&mut self) -> Result<(), Stop> {
+        let mut at = 0;
         loop {
-            self.skip_space();
-            next = match next {
-                Next::Value => self.value()?,
-                Next::Rest => self.rest()?,
-                Next::End => break,
-            };
-        }
-        if self.at == self.text.len() { Ok(Tape::new(self.words)) } else { Err(self.error()) }
-    }
-
-    fn value(&mut self) -> Result<Next, JsonError> {
-        if self.words.len() > self.most_words {
-            return Err(JsonError::IndexTooLarge);
-        }
-        match self.peek() {
-            Some(b'"') => self.string()?,
-            Some(b'{') => return self.begin(Kind::Object),
-            Some(b'[') => return self.begin(Kind::Array),
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.literal(b"true", Kind::Bool)?,
-            Some(b'f') => self.literal(b"false", Kind::Bool)?,
-            Some(b'n') => self.literal(b"null", Kind::Null)?,
-            _ => return Err(self.error()),
-        }
-        Ok(self.after_value())
-    }
-
-    fn after_value(&self) -> Next {
-        if self.depth == 0 { Next::End } else { Next::Rest }
-    }
-
-    fn begin(&mut self, kind: Kind) -> Result<Next, JsonError> {
-        if self.depth == MAX_DEPTH {
-            return Err(JsonError::TooDeep);
-        }
-        let object = kind == Kind::Object;
-        let (start, word) = (self.at, self.words.len());
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(if object { b'}' } else { b']' }) {
-            self.at += 1;
-            self.words.extend(tape::container(kind, start, self.at, word + 2, 0));
-            return Ok(self.after_value());
-        }
-        self.words.extend(tape::opened(kind, start, self.open));
-        self.open = Open { word, count: 1, object };
-        self.depth += 1;
-        if object {
-            self.key()?;
-        }
-        Ok(Next::Value)
-    }
-
-    /// A comma and what it promises, or the end of the innermost open container.
-    fn rest(&mut self) -> Result<Next, JsonError> {
-        match self.peek() {
-            Some(b',') => {
-                self.open.count += 1;
-                self.at += 1;
-                if self.open.object {
-                    self.skip_space();
-                    self.key()?;
-                }
-                Ok(Next::Value)
+            let (behind, ended) = self.value(space(self.text, at))?;
+            let (next, ended) = if ended { self.rest(behind)? } else { (behind, false) };
+            at = next;
+            if ended {
+                break;
             }
-            Some(b'}') if self.open.object => Ok(self.close()),
-            Some(b']') if !self.open.object => Ok(self.close()),
-            _ => Err(self.error()),
+        }
+        if at < self.text.len() {
+            return Err(self.not_json(at));
+        }
+        self.strings.finish().map_err(|Endless(at)| self.not_json(at))
+    }
+
+    /// A value, or the beginning of a container.
+    #[inline]
+    fn value(&mut self, at: usize) -> Result<Behind, Stop> {
+        if self.words.len() > self.most_words {
+            return Err(Stop::IndexTooLarge);
+        }
+        let end = match self.text.get(at) {
+            Some(b'"') => self.string(at)?,
+            Some(b'{') => return self.object(at),
+            Some(b'[') => return self.array(at),
+            Some(b'-' | b'0'..=b'9') => self.number(at)?,
+            Some(b't') => self.literal(at, b"true", Kind::Bool)?,
+            Some(b'f') => self.literal(at, b"false", Kind::Bool)?,
+            Some(b'n') => self.literal(at, b"null", Kind::Null)?,
+            _ => return Err(self.not_json(at)),
+        };
+        Ok((end, true))
+    }
+
+    #[inline]
+    fn object(&mut self, start: usize) -> Result<Behind, Stop> {
+        let at = space(self.text, start + 1);
+        if self.text.get(at) == Some(&b'}') {
+            return self.empty(Kind::Object, start, at + 1);
+        }
+        self.begin(Kind::Object, start)?;
+        Ok((self.key(at)?, false))
+    }
+
+    #[inline]
+    fn array(&mut self, start: usize) -> Result<Behind, Stop> {
+        let at = space(self.text, start + 1);
+        if self.text.get(at) == Some(&b']') {
+            return self.empty(Kind::Array, start, at + 1);
+        }
+        self.begin(Kind::Array, start)?;
+        Ok((at, false))
+    }
+
+    fn empty(&mut self, kind: Kind, start: usize, end: usize) -> Result<Behind, Stop> {
+        self.deeper()?;
+        let next = self.words.len() + 2;
+        self.words.extend(tape::container(kind, start, end, next, 0));
+        Ok((end, true))
+    }
+
+    #[inline]
+    fn begin(&mut self, kind: Kind, start: usize) -> Result<(), Stop> {
+        self.deeper()?;
+        let word = self.words.len();
+        self.words.extend(tape::opened(kind, start, self.open));
+        self.open = Open { word, count: 1, object: kind == Kind::Object };
+        self.depth += 1;
+        Ok(())
+    }
+
+    #[inline]
+    const fn deeper(&self) -> Result<(), Stop> {
+        if self.depth == MAX_DEPTH { Err(Stop::TooDeep) } else { Ok(()) }
+    }
+
+    /// What stands between a value and the next one, or the end of the text.
+    #[inline]
+    fn rest(&mut self, behind: usize) -> Result<Behind, Stop> {
+        let mut at = behind;
+        loop {
+            at = space(self.text, at);
+            if self.depth == 0 {
+                return Ok((at, true));
+            }
+            match self.text.get(at) {
+                Some(b',') => {
+                    self.open.count += 1;
+                    at += 1;
+                    if self.open.object {
+                        at = self.key(space(self.text, at))?;
+                    }
+                    return Ok((at, false));
+                }
+                Some(b'}') if self.open.object => at = self.close(at),
+                Some(b']') if !self.open.object => at = self.close(at),
+                _ => return Err(self.not_json(at)),
+            }
         }
     }
 
     /// Ends the innermost container.
-    fn close(&mut self) -> Next {
-        self.at += 1;
+    #[inline]
+    fn close(&mut self, at: usize) -> usize {
         self.depth -= 1;
         let (next, open) = (self.words.len(), self.open);
         if let Some(place) = self.words.get_mut(open.word..).and_then(<[u64]>::first_chunk_mut) {
-            self.open = tape::close(place, self.at, next, open.count);
+            self.open = tape::close(place, at + 1, next, open.count);
         }
-        self.after_value()
+        at + 1
     }
 
     /// A key and its colon.
-    fn key(&mut self) -> Result<(), JsonError> {
-        if self.peek() != Some(b'"') {
-            return Err(self.error());
+    #[inline]
+    fn key(&mut self, at: usize) -> Result<usize, Stop> {
+        if self.text.get(at) != Some(&b'"') {
+            return Err(self.not_json(at));
         }
-        self.string()?;
-        self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(self.error());
-        }
-        self.at += 1;
-        Ok(())
+        let colon = self.string(at)?;
+        let colon = space(self.text, colon);
+        if self.text.get(colon) == Some(&b':') { Ok(colon + 1) } else { Err(self.not_json(colon)) }
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        let mut escaped = false;
-        self.at += 1;
-        loop {
-            self.at += scan::plain_len(self.rest_of_text());
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(self.error()),
+    #[inline]
+    fn string(&mut self, start: usize) -> Result<usize, Stop> {
+        match self.strings.end(start + 1) {
+            Ok(Ended { at, escaped }) => {
+                self.words.push(tape::leaf(Kind::String, escaped, start, at));
+                Ok(at)
             }
+            Err(Endless(at)) => Err(self.not_json(at)),
         }
-        self.at += 1;
-        self.words.push(tape::leaf(Kind::String, escaped, start, self.at));
-        Ok(())
     }
 
-    fn escape(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                self.at += 1;
-                for _ in 0..4 {
-                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                        return Err(self.error());
-                    }
-                    self.at += 1;
-                }
+    fn number(&mut self, start: usize) -> Result<usize, Stop> {
+        match scan::number_len(self.text.get(start..).unwrap_or_default()) {
+            Ok(len) => {
+                self.words.push(tape::leaf(Kind::Number, false, start, start + len));
+                Ok(start + len)
             }
-            _ => return Err(self.error()),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        match scan::number_len(self.rest_of_text()) {
-            Ok(len) => self.at += len,
-            Err(len) => return Err(JsonError::NotJson { offset: start + len }),
-        }
-        self.words.push(tape::leaf(Kind::Number, false, start, self.at));
-        Ok(())
-    }
-
-    fn literal(&mut self, literal: &[u8], kind: Kind) -> Result<(), JsonError> {
-        if !self.rest_of_text().starts_with(literal) {
-            return Err(self.error());
-        }
-        let end = self.at + literal.len();
-        self.words.push(tape::leaf(kind, false, self.at, end));
-        self.at = end;
-        Ok(())
-    }
-
-    fn skip_space(&mut self) {
-        if self.peek().is_some_and(|byte| byte <= b' ') {
-            self.at += scan::space_len(self.rest_of_text());
+            Err(len) => Err(self.not_json(start + len)),
         }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+    fn literal(&mut self, at: usize, literal: &[u8], kind: Kind) -> Result<usize, Stop> {
+        if !self.text.get(at..).unwrap_or_default().starts_with(literal) {
+            return Err(self.not_json(at));
+        }
+        let end = at + literal.len();
+        self.words.push(tape::leaf(kind, false, at, end));
+        Ok(end)
     }
 
-    fn rest_of_text(&self) -> &[u8] {
-        self.text.get(self.at..).unwrap_or_default()
+    #[cold]
+    const fn not_json(&mut self, at: usize) -> Stop {
+        self.stopped = at;
+        Stop::NotJson
     }
+}
 
-    const fn error(&self) -> JsonError {
-        JsonError::NotJson { offset: self.at }
+/// Where the white space ends that may begin here.
+#[inline]
+fn space(text: &[u8], at: usize) -> usize {
+    match text.get(at) {
+        Some(..=b' ') => at + scan::space_len(text.get(at..).unwrap_or_default()),
+        _ => at,
     }
 }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use super::{Json, JsonError, Key, Kind, MAX_KEYS, Value, write_str};
+use crate::form::Chunks;
 
 /// A JSON object: the original text with its index, and the edits made since. Cheap to clone while the edits are few.
 ///
@@ -233,10 +234,21 @@ impl JsonObject {
     #[must_use]
     pub fn to_bytes_with_place(&self, key: &str) -> (Bytes, Option<usize>) {
         if self.is_edited() {
-            return write::edited(self, key);
+            let (pieces, place) = write::edited(self, key);
+            return (pieces.join(), place);
         }
         let place = self.original(key).map(|(_, value)| value.span().0);
         (self.json.bytes().clone(), place)
+    }
+
+    /// The same text in pieces, the long ones without a copy, and how many bytes of memory they keep: parts of a text keep it whole.
+    #[must_use]
+    pub fn to_chunks(&self) -> (Chunks, usize) {
+        if self.is_edited() {
+            return write::edited(self, "").0.share();
+        }
+        let text = self.json.bytes();
+        (text.clone().into(), text.len())
     }
 
     /// The original member of that name, whatever became of it: its key's place in the index and its value.

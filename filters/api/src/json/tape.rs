@@ -76,20 +76,24 @@ impl Tape {
     }
 
     /// Every index handed in was read from the tape itself; a word that is not there reads as an empty leaf.
+    #[inline]
     fn word(&self, node: u32) -> u64 {
         self.0.get(node as usize).copied().unwrap_or(0)
     }
 
+    #[inline]
     pub(super) fn kind(&self, node: u32) -> Kind {
         kind(self.word(node))
     }
 
     /// Whether a string or key has escapes.
+    #[inline]
     pub(super) fn escaped(&self, node: u32) -> bool {
         self.word(node) & ESCAPED != 0
     }
 
     /// Where the node's text starts and ends.
+    #[inline]
     pub(super) fn span(&self, node: u32) -> (usize, usize) {
         let word = self.word(node);
         let start = (word & LOW) as usize;
@@ -98,12 +102,14 @@ impl Tape {
     }
 
     /// The index after the node and everything in it.
+    #[inline]
     pub(super) fn next(&self, node: u32) -> u32 {
         let word = self.word(node);
         if is_container(word) { extent(word) } else { node + 1 }
     }
 
     /// The items of an array or the entries of an object; 0 for everything else.
+    #[inline]
     pub(super) fn count(&self, node: u32) -> usize {
         if is_container(self.word(node)) { (self.word(node + 1) >> 32) as usize } else { 0 }
     }

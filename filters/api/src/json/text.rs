@@ -53,10 +53,11 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
 ///
 /// Checked again because `unsafe` is forbidden here; pieces begin and end at ASCII characters, so it cannot fail.
 pub(super) fn checked(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
+    simdutf8::basic::from_utf8(bytes).unwrap_or_default()
 }
 
 /// What stands between the quotes of a string literal.
+#[inline]
 pub(super) fn inner(literal: &[u8]) -> &[u8] {
     literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default()
 }
@@ -67,14 +68,16 @@ pub(super) fn decode(literal: &[u8], escaped: bool) -> Cow<'_, str> {
     if escaped { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) }
 }
 
-/// Whether a string literal says `expected`.
+/// Whether a string literal says `expected`, which is often known when this is compiled.
+#[inline]
 pub(super) fn says(literal: &[u8], escaped: bool, expected: &str) -> bool {
-    let text = inner(literal);
-    if !escaped {
-        return text == expected.as_bytes();
-    }
+    if escaped { says_escaped(literal, expected) } else { inner(literal) == expected.as_bytes() }
+}
+
+#[cold]
+fn says_escaped(literal: &[u8], expected: &str) -> bool {
     // A text that is too long for it need not be read: it may be a whole prompt.
-    text.len() <= LONGEST_ESCAPE * expected.len() && decode(literal, true) == expected
+    inner(literal).len() <= LONGEST_ESCAPE * expected.len() && decode(literal, true) == expected
 }
 
 /// Reads escapes that the indexer has found to be well formed.

@@ -24,6 +24,7 @@ impl<'a> Value<'a> {
 
     /// What it is.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> Kind {
         self.json.tape.kind(self.node)
     }
@@ -42,6 +43,7 @@ impl<'a> Value<'a> {
 
     /// Whether it is `null`.
     #[must_use]
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.kind() == Kind::Null
     }
@@ -82,6 +84,7 @@ impl<'a> Value<'a> {
 
     /// Whether it is this string.
     #[must_use]
+    #[inline]
     pub fn is_str(&self, expected: &str) -> bool {
         self.kind() == Kind::String && says(self.source(), self.json.tape.escaped(self.node), expected)
     }
@@ -104,6 +107,7 @@ impl<'a> Value<'a> {
 
     /// How many entries or items it has, without counting them; 0 for scalars.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.json.tape.count(self.node)
     }
@@ -153,6 +157,7 @@ impl<'a> Value<'a> {
     }
 
     /// A key's view of the string that it is.
+    #[inline]
     pub(super) fn as_key(&self) -> Key<'a> {
         Key { literal: self.source(), escaped: self.json.tape.escaped(self.node) }
     }
@@ -173,6 +178,7 @@ impl<'a> Value<'a> {
         (self.kind() == Kind::Number).then(|| self.raw())
     }
 
+    #[inline]
     fn source(&self) -> &'a [u8] {
         self.json.source(self.node)
     }
@@ -226,6 +232,7 @@ impl<'a> Key<'a> {
 
     /// Whether the key is this name, in whatever spelling.
     #[must_use]
+    #[inline]
     pub fn is(&self, name: &str) -> bool {
         says(self.literal, self.escaped, name)
     }

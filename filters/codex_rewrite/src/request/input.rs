@@ -180,6 +180,9 @@ impl<'a> Walk<'a> {
         if self.found.trigger {
             return Err(trigger::misplaced());
         }
+        if self.plain_message(item) {
+            return Ok(());
+        }
         let Some(kind) = item.get("type").filter(|kind| !kind.is_null()) else {
             return if item.get("role").is_some() { self.message(item) } else { Err(not_translatable()) };
         };

@@ -306,3 +306,33 @@ fn the_place_of_a_member_is_where_its_value_begins_in_the_text_that_is_written()
     object.remove("input");
     assert_eq!(object.to_bytes_with_place("input").1, None);
 }
+
+#[test]
+fn long_pieces_share_the_memory_of_what_they_come_from() {
+    let long = format!("[{}]", "1,".repeat(100_000) + "1");
+    let text = Bytes::from(format!(r#"{{"a": 1, "input": {long}, "b": 2}}"#));
+    let mut object = JsonObject::parse(text.clone()).unwrap();
+    let shares = |object: &JsonObject, of: &Bytes| {
+        let (chunks, kept) = object.to_chunks();
+        assert_eq!(chunks.to_bytes(), object.to_bytes());
+        assert!(kept >= chunks.len() && kept <= chunks.len() + 64 * 1024, "{kept} of {}", chunks.len());
+        chunks.pieces().filter(|piece| of.as_ptr_range().contains(&piece.as_ptr())).count()
+    };
+    assert_eq!(shares(&object, &text), 1);
+    object.set("a", "true");
+    object.remove("b");
+    object.set("c", "[]");
+    assert_eq!(shares(&object, &text), 1);
+    let new = Bytes::from(long.replace('1', "22"));
+    object.set("input", new.clone());
+    assert_eq!((shares(&object, &text), shares(&object, &new)), (0, 1));
+}
+
+#[test]
+fn a_part_of_a_text_does_not_keep_a_long_rest_of_it() {
+    let long = format!("\"{}\"", "x".repeat(100_000));
+    let mut object = JsonObject::parse(Bytes::from(format!(r#"{{"a":{long},"b":{long}}}"#))).unwrap();
+    object.remove("a");
+    let (chunks, kept) = object.to_chunks();
+    assert_eq!((chunks.to_bytes(), chunks.pieces().count(), kept), (object.to_bytes(), 1, object.to_bytes().len()));
+}

@@ -1,7 +1,7 @@
 //! Messages: content becomes a list of parts, instructions are lifted out, tool calls and results of chat become items of their own.
 
 use pooler_filter::Reject;
-use pooler_filter::json::{Kind, Value};
+use pooler_filter::json::{Key, Kind, Value};
 
 use super::super::patch::{ListPatch, given, read_open};
 use super::super::splice::Splice;
@@ -45,7 +45,59 @@ enum Content {
     Gone,
 }
 
+/// The texts of a message that has the form of the upstream and nothing beside it, as most have in a long conversation: it can be kept
+/// after one look, while others are read by the list of all that a message may have.
+fn plain<'a>(item: Value<'a>) -> Option<impl Iterator<Item = Value<'a>>> {
+    let [kind, role, content] = exactly(item, |key| match () {
+        () if key.is("type") => Some(0),
+        () if key.is("role") => Some(1),
+        () if key.is("content") => Some(2),
+        () => None,
+    })?;
+    let part = match () {
+        () if role.is_str("user") => Role::User.text_part(),
+        () if role.is_str("assistant") => Role::Assistant.text_part(),
+        () => return None,
+    };
+    let text = move |value| {
+        let [kind, text] = exactly(value, |key| match () {
+            () if key.is("type") => Some(0),
+            () if key.is("text") => Some(1),
+            () => None,
+        })?;
+        (kind.is_str(part) && text.kind() == Kind::String).then_some(text)
+    };
+    let good = kind.is_str("message") && !content.is_empty() && content.kind() == Kind::Array;
+    (good && content.items().all(|part| text(part).is_some())).then(|| content.items().filter_map(text))
+}
+
+/// The members of an object that has so many, each by the place of its name and none twice.
+#[inline]
+fn exactly<'a, const N: usize>(object: Value<'a>, place: impl Fn(Key<'a>) -> Option<usize>) -> Option<[Value<'a>; N]> {
+    if object.len() != N || object.kind() != Kind::Object {
+        return None;
+    }
+    let mut found = [object; N];
+    let mut missing = [true; N];
+    for (key, value) in object.entries() {
+        let at = place(key)?;
+        *found.get_mut(at)? = value;
+        *missing.get_mut(at)? = false;
+    }
+    (missing == [false; N]).then_some(found)
+}
+
 impl<'a> Walk<'a> {
+    /// Whether the item was kept as a message in the form of the upstream.
+    pub(super) fn plain_message(&mut self, item: Value<'a>) -> bool {
+        let Some(texts) = plain(item) else { return false };
+        if !self.found.visible {
+            texts.for_each(|text| self.sees(text));
+        }
+        self.list.keep(item);
+        true
+    }
+
     /// An item with a role.
     pub(super) fn message(&mut self, item: Value<'a>) -> Result<(), Reject> {
         let (members, unlisted) = read_open(item, &NAMES).map_err(|_| not_translatable())?;
@@ -166,4 +218,47 @@ fn silence() -> Splice {
     let mut parts = Splice::default();
     parts.lit(r#"[{"type":"output_text","text":""}]"#);
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use pooler_filter::json::Json;
+
+    use super::*;
+
+    fn texts(message: &str) -> Option<Vec<String>> {
+        let json = Json::parse(message.to_owned().into()).unwrap();
+        plain(json.root()).map(|texts| texts.map(|text| text.raw().to_owned()).collect())
+    }
+
+    #[test]
+    fn only_a_message_that_goes_as_it_came_is_plain() {
+        let user = r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"a"},{"text":"","type":"input_text"}]}"#;
+        assert_eq!(texts(user).unwrap(), ["\"a\"", "\"\""]);
+        let assistant = r#"{"content":[{"type":"output_text","text":"\n"}],"role":"\u0061ssistant","type":"message"}"#;
+        assert_eq!(texts(assistant).unwrap(), [r#""\n""#]);
+        for (from, to) in [
+            (r#""type":"message","#, ""),
+            (r#""message""#, "null"),
+            (r#""message""#, r#""reasoning""#),
+            (r#""type":"message""#, r#""role":"user""#),
+            (r#""user""#, r#""assistant""#),
+            (r#""user""#, r#""developer""#),
+            (r#""user""#, r#""user","id":"msg_1""#),
+            (r#""user""#, r#""user","role":"user""#),
+            (r#"{"type":"input_text","text":"a"}"#, "null"),
+            (r#""text":"a""#, r#""text":"a","annotations":[]"#),
+            (r#""text":"a""#, r#""text":"a","text":"a""#),
+            (r#""text":"a""#, r#""text":null"#),
+            (r#""text":"a""#, r#""type":"input_text""#),
+            (r#""input_text","text":"a""#, r#""input_image","text":"a""#),
+        ] {
+            let other = user.replacen(from, to, 1);
+            assert!(other != user && texts(&other).is_none(), "{other}");
+        }
+        for content in ["[]", "\"a\"", "null", "{}"] {
+            assert_eq!(texts(&format!(r#"{{"type":"message","role":"user","content":{content}}}"#)), None);
+        }
+        assert_eq!((texts("[1,2,3]"), texts("7")), (None, None));
+    }
 }

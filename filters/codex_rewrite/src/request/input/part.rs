@@ -27,7 +27,7 @@ impl Role {
     }
 
     /// The type of a text part of this role.
-    const fn text_part(self) -> &'static str {
+    pub(super) const fn text_part(self) -> &'static str {
         match self {
             Self::User | Self::Developer => "input_text",
             Self::Assistant => "output_text",
