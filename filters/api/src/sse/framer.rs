@@ -1,4 +1,4 @@
-//! The incremental framer: chunks in, complete blocks out, every byte looked at once.
+//! The incremental framer: chunks in, complete blocks out, and no byte looked at more than twice.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -108,6 +108,9 @@ impl Framer {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
+        if let Some(block) = self.plain_block() {
+            return Ok(Some(block));
+        }
         let complete = self.scan();
         self.check_size()?;
         Ok(complete.then(|| self.take_block()))
@@ -138,6 +141,29 @@ impl Framer {
             ended.head.extend_from_slice(&chunk);
         }
         Some(ended.head.into())
+    }
+
+    /// The next block, if it is all here, small enough, and has the form that nearly all have: a line with the name, one with the data.
+    fn plain_block(&mut self) -> Option<Block> {
+        const EVENT: &[u8] = b"event: ";
+        const DATA: &[u8] = b"data: ";
+        if self.scanned != 0 || !self.head.is_empty() {
+            return None;
+        }
+        let chunk = &self.chunk[..];
+        let name = line(chunk.strip_prefix(EVENT)?)?;
+        let data = line(chunk.get(EVENT.len() + name.len() + 1..)?.strip_prefix(DATA)?)?;
+        let data_start = EVENT.len() + name.len() + 1 + DATA.len();
+        let end = data_start + data.len() + 1;
+        // White space around a name is no part of it.
+        let bare = name.first().is_some_and(u8::is_ascii_graphic) && name.last().is_some_and(u8::is_ascii_graphic);
+        if !bare || chunk.get(end) != Some(&b'\n') || end >= self.limits.ordinary {
+            return None;
+        }
+        let (name, data) = (EVENT.len()..EVENT.len() + name.len(), data_start..end - 1);
+        let raw = self.chunk.split_to(end + 1);
+        self.at_first_line = false;
+        Some(Block { event: Some(raw.slice(name)), data: Some(raw.slice(data)), raw })
     }
 
     /// Looks at what is new until a block is complete; whether one is. It then ends at `scanned`.
@@ -252,6 +278,12 @@ impl Framer {
         self.terminal = false;
         self.fields.take(raw)
     }
+}
+
+/// The line that stands first, if it is all here and ends with an LF.
+fn line(text: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memchr2(b'\n', b'\r', text)?;
+    (text.get(end) == Some(&b'\n')).then(|| text.get(..end))?
 }
 
 impl fmt::Debug for Framer {
