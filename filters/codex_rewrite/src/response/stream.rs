@@ -7,6 +7,7 @@ use pooler_filter::json::{Json, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
 use super::Asked;
+use super::delta::Delta;
 use super::edits::{Edits, Members};
 use super::event::{self, Class, Event};
 use super::items::{self, DoneItems, Items};
@@ -41,6 +42,7 @@ impl Stage for Stream {
         if self.ended {
             return Ok(());
         }
+        let Some(frame) = self.delta(frame, out) else { return Ok(()) };
         let echo = cx.require::<Echo>()?;
         match frame.kind() {
             FrameKind::Sse => {
@@ -85,6 +87,27 @@ impl Stream {
             done: DoneItems::default(),
             ended: false,
         }
+    }
+
+    /// Sends a piece of the answer as it came, but for the one member that it may lack. Gives back every other frame.
+    fn delta(&mut self, mut frame: Frame, out: &mut Out) -> Option<Frame> {
+        let Some(delta) = Some(&frame).filter(|_| self.created).and_then(Delta::of) else { return Some(frame) };
+        if !self.sequence.continues(delta.sequence_number) {
+            return Some(frame);
+        }
+        let is_text = delta.class == Class::TextDelta;
+        let complete = delta.logprobs || !is_text;
+        if is_text {
+            self.items.note_text(delta.output_index);
+        }
+        if !complete {
+            frame.add_members(",\"logprobs\":[]");
+        } else if !frame.is_in_our_form() {
+            let data = frame.data().clone();
+            frame.set_data(data);
+        }
+        out.push(frame);
+        None
     }
 
     /// Sends an event, completed first with what a terminal must not lack.
