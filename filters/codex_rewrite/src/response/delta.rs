@@ -3,13 +3,16 @@
 //! Whoever meets something else than plain members gives up, and the event is read like any other. So nothing is dropped and nothing passes
 //! because of what is written here.
 
+mod shape;
+
 use pooler_filter::Frame;
 use pooler_filter::codex::EventKind;
 
+use self::shape::{Gap, Shape};
 use super::event::Class;
 
 /// An event that tells a piece of the answer, and whose members are strings, numbers and empty lists.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Delta<'a> {
     /// [`Class::TextDelta`] or [`Class::Other`].
     pub(super) class: Class,
@@ -22,25 +25,44 @@ pub(super) struct Delta<'a> {
     pub(super) logprobs: bool,
 }
 
-impl<'a> Delta<'a> {
+/// Reads the pieces of one answer.
+#[derive(Debug, Default)]
+pub(super) struct Deltas {
+    shape: Shape,
+}
+
+impl Deltas {
     /// The piece in a frame; none for everything that has to be looked at more closely.
-    pub(super) fn of(frame: &'a Frame) -> Option<Self> {
+    pub(super) fn read<'a>(&mut self, frame: &'a Frame) -> Option<Delta<'a>> {
         if frame.label() != Some(EventKind::Output) {
             return None;
         }
-        Self::text_in(frame).or_else(|| {
+        self.read_text(frame).or_else(|| {
             let name = frame.name().filter(|name| name.ends_with(".delta"))?;
-            Class::of(name).filter(|class| *class == Class::Other).and_then(|class| Self::read(frame, name, class))
+            let class = Class::of(name).filter(|class| *class == Class::Other)?;
+            self.shape.read(frame).or_else(|| self.read_whole(frame, name, class))
         })
     }
 
     /// The same, of a text and of nothing else.
-    pub(super) fn text_in(frame: &'a Frame) -> Option<Self> {
-        if frame.is_named(TEXT_DELTA) { Self::read(frame, TEXT_DELTA, Class::TextDelta) } else { None }
+    pub(super) fn read_text<'a>(&mut self, frame: &'a Frame) -> Option<Delta<'a>> {
+        if !frame.is_named(TEXT_DELTA) {
+            return None;
+        }
+        self.shape.read(frame).or_else(|| self.read_whole(frame, TEXT_DELTA, Class::TextDelta))
     }
 
-    fn read(frame: &'a Frame, name: &str, class: Class) -> Option<Self> {
-        let data: &[u8] = frame.data();
+    fn read_whole<'a>(&mut self, frame: &'a Frame, name: &str, class: Class) -> Option<Delta<'a>> {
+        let mut gaps = Vec::new();
+        let delta = Delta::of(frame.data(), name, class, &mut gaps)?;
+        self.shape.keep(frame, &delta, gaps);
+        Some(delta)
+    }
+}
+
+impl<'a> Delta<'a> {
+    /// Reads an object with members that are all plain.
+    fn of(data: &'a [u8], name: &str, class: Class, gaps: &mut Vec<Gap>) -> Option<Self> {
         if !is_plain(data) {
             return None;
         }
@@ -52,7 +74,10 @@ impl<'a> Delta<'a> {
         loop {
             let key = reader.name()?;
             reader.take(b':')?;
-            let member = delta.member(key, reader.value()?, name)?;
+            let start = reader.at;
+            let value = reader.value()?;
+            gaps.extend(Gap::of(key, value, start..reader.at));
+            let member = delta.member(key, value, name)?;
             if member != 0 && seen & (1 << member) != 0 {
                 return None;
             }
@@ -63,7 +88,7 @@ impl<'a> Delta<'a> {
                 _ => return None,
             }
         }
-        (seen & (1 << 1) != 0 && reader.at == data.len()).then_some(delta)
+        (seen & (1 << 1) != 0 && reader.is_at_end()).then_some(delta)
     }
 
     /// Takes in a member: a number for each that nobody may have twice, and 0 for the others. None for one that is not looked for here.
@@ -144,6 +169,14 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, expected: u8) -> Option<()> {
         (self.next()? == expected).then_some(())
+    }
+
+    fn skip(&mut self, expected: &[u8]) -> Option<()> {
+        self.text.get(self.at..)?.starts_with(expected).then(|| self.at += expected.len())
+    }
+
+    const fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
     }
 
     /// A key without escapes.

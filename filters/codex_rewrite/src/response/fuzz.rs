@@ -6,7 +6,7 @@ use pooler_filter::testing::pieces;
 use pooler_filter::{Cut, End, Frame};
 
 pub use super::chat::fuzz::chat;
-use super::delta::Delta;
+use super::delta::Deltas;
 use super::event::{self, Event};
 use super::testing::{Answer, Host};
 use super::{compact, images};
@@ -20,8 +20,9 @@ pub fn events(input: &[u8]) {
     let [who, seed, stream @ ..] = input else { return };
     let mut framer = Framer::new(Limits::default());
     framer.push(stream.to_vec().into());
+    let mut deltas = Deltas::default();
     while let Ok(Some(block)) = framer.next_block() {
-        agree(&Frame::from_block(block));
+        agree(&mut deltas, &Frame::from_block(block));
     }
     let trigger = Form::CompactionTrigger { streamed: true };
     let (streams, host) = match who % 6 {
@@ -45,8 +46,8 @@ pub fn events(input: &[u8]) {
 }
 
 /// What is read of a piece in one look is what is read with an index. Whether it was read so.
-pub(super) fn agree(frame: &Frame) -> bool {
-    let Some(delta) = Delta::of(frame) else { return false };
+pub(super) fn agree(deltas: &mut Deltas, frame: &Frame) -> bool {
+    let Some(delta) = deltas.read(frame) else { return false };
     let read = event::document(frame);
     let event = read.as_ref().and_then(|(json, label)| Event::of(json, *label)).expect("an event that passes");
     let number = |value: Option<Value<'_>>| value.and_then(|value| value.as_u64());

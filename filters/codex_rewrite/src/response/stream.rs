@@ -7,7 +7,7 @@ use pooler_filter::json::{Json, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
 use super::Asked;
-use super::delta::Delta;
+use super::delta::Deltas;
 use super::edits::{Edits, Members};
 use super::event::{self, Class, Event};
 use super::items::{self, DoneItems, Items};
@@ -27,6 +27,7 @@ pub(super) struct Stream {
     created: bool,
     items: Items,
     done: DoneItems,
+    deltas: Deltas,
     /// The terminal was sent.
     ended: bool,
 }
@@ -85,13 +86,14 @@ impl Stream {
             created: false,
             items: Items::default(),
             done: DoneItems::default(),
+            deltas: Deltas::default(),
             ended: false,
         }
     }
 
     /// Sends a piece of the answer as it came, but for the one member that it may lack. Gives back every other frame.
     fn delta(&mut self, mut frame: Frame, out: &mut Out) -> Option<Frame> {
-        let Some(delta) = Some(&frame).filter(|_| self.created).and_then(Delta::of) else { return Some(frame) };
+        let Some(delta) = self.created.then(|| self.deltas.read(&frame)).flatten() else { return Some(frame) };
         if !self.sequence.continues(delta.sequence_number) {
             return Some(frame);
         }

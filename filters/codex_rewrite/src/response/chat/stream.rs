@@ -11,7 +11,7 @@ use super::chunks::Chunks;
 use super::parts::{self, Parts, Piece};
 use super::place::At;
 use crate::echo::{Echo, Form};
-use crate::response::delta::Delta;
+use crate::response::delta::Deltas;
 use crate::response::event::{self, Class, Event};
 use crate::response::{Asked, failed};
 
@@ -21,6 +21,7 @@ pub(super) struct Stream {
     chunks: Chunks,
     parts: Parts,
     calls: Calls,
+    deltas: Deltas,
     /// The last chunk was sent.
     ended: bool,
 }
@@ -65,13 +66,13 @@ impl Stage for Stream {
 impl Stream {
     /// A stream of which nothing was sent.
     pub(super) fn new(asked: Asked) -> Self {
-        let (parts, calls) = (Parts::default(), Calls::default());
-        Self { asked, chunks: Chunks::new(), parts, calls, ended: false }
+        let (parts, calls, deltas) = (Parts::default(), Calls::default(), Deltas::default());
+        Self { asked, chunks: Chunks::new(), parts, calls, deltas, ended: false }
     }
 
     /// Tells one more piece of a text that is told in pieces. Whether the frame is such a piece, and nothing else is to be done.
     fn delta(&mut self, frame: &Frame, out: &mut Out) -> bool {
-        let Some(delta) = Some(frame).filter(|_| self.chunks.begun()).and_then(Delta::text_in) else { return false };
+        let Some(delta) = self.chunks.begun().then(|| self.deltas.read_text(frame)).flatten() else { return false };
         let (Some(text), Some(index)) = (delta.text.filter(|text| !text.is_empty()), delta.output_index) else {
             return false;
         };
