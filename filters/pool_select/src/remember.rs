@@ -1,6 +1,8 @@
 //! Remembers who served a session, and who issued what a client may bring back: as soon as that is known, and before the client knows it, which
 //! may send its next turn at once.
 
+mod beginning;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -75,6 +77,14 @@ impl Remember {
         let last = !self.items && kind == Some(EventKind::Completed);
         let sealed = (item || last || whole) && memmem::find(frame.data(), b"\"encrypted_content\"").is_some();
         if !(first || sealed || whole) {
+            return;
+        }
+        // An event that says what it is and brings no items is looked into no further than that.
+        let label = frame.label() == Some(EventKind::Lifecycle);
+        if let Some(id) = Some(frame.data()).filter(|_| label && !sealed).and_then(|data| beginning::response_id(data))
+        {
+            self.affinity.put(seed::response(&key, id), self.account);
+            self.named = true;
             return;
         }
         let Some(json) = frame.json_data() else { return };
