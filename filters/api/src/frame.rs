@@ -39,7 +39,7 @@ pub struct Frame {
 
 impl Frame {
     fn new(kind: FrameKind, name: Option<Bytes>, data: Bytes) -> Self {
-        let label = name.as_deref().and_then(label);
+        let label = name.as_deref().and_then(Self::label_of);
         Self { kind, raw: None, name, data, more: "", whole: OnceLock::new(), label, json: OnceLock::new() }
     }
 
@@ -96,6 +96,15 @@ impl Frame {
     #[must_use]
     pub const fn label(&self) -> Option<EventKind> {
         self.label
+    }
+
+    /// What a name says; none for one that says nothing.
+    pub(crate) fn label_of(name: &[u8]) -> Option<EventKind> {
+        // Most events by far: no name that begins so is anything else.
+        if name.starts_with(b"response.output_") && name.is_ascii() {
+            return Some(EventKind::Output);
+        }
+        text(name).map(EventKind::of)
     }
 
     /// The payload as JSON; none for what is none. Parsed once, however many stages ask.
@@ -221,15 +230,6 @@ impl Frame {
     }
 }
 
-/// What a name says; none for one that says nothing.
-fn label(name: &[u8]) -> Option<EventKind> {
-    // Most events by far: no name that begins so is anything else.
-    if name.starts_with(b"response.output_") && name.is_ascii() {
-        return Some(EventKind::Output);
-    }
-    text(name).map(EventKind::of)
-}
-
 /// A name that says something.
 fn text(name: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().filter(|name| !name.trim().is_empty())
@@ -242,85 +242,4 @@ impl fmt::Debug for Frame {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sse::{Framer, Limits};
-
-    fn block(text: &'static str) -> Block {
-        let mut framer = Framer::new(Limits::default());
-        framer.push(Bytes::from_static(text.as_bytes()));
-        framer.next_block().unwrap().unwrap()
-    }
-
-    #[test]
-    fn an_untouched_frame_is_written_as_it_came() {
-        let text = "event:a\r\nid: 7\r\ndata:  {}\r\n\r\n";
-        let frame = Frame::from_block(block(text));
-        assert_eq!(frame.to_bytes(), text.as_bytes());
-        assert_eq!(frame.name(), Some("a"));
-    }
-
-    #[test]
-    fn a_touched_frame_is_written_in_our_form() {
-        let mut frame = Frame::from_block(block("event:a\r\ndata:{}\r\n\r\n"));
-        frame.set_data("{\"x\":1}");
-        assert_eq!(frame.to_bytes(), "event: a\ndata: {\"x\":1}\n\n");
-        assert_eq!(frame.wire_len(), frame.to_bytes().len());
-    }
-
-    #[test]
-    fn members_are_added_wherever_the_frame_came_from() {
-        let ours = Frame::from_block(block("event: a\ndata: {\"x\":1}\n\n"));
-        let theirs = Frame::from_block(block("event:a\r\ndata:{\"x\":1}\r\n\r\n"));
-        let unnamed = Frame::from_block(block("data: {\"x\":1}\n\n"));
-        let own = Frame::event("a", "{\"x\":1}");
-        let whole = "event: a\ndata: {\"x\":1,\"y\":2}\n\n";
-        assert!(ours.is_in_our_form() && unnamed.is_in_our_form() && own.is_in_our_form());
-        assert!(!theirs.is_in_our_form());
-        for mut frame in [ours, theirs, own, unnamed] {
-            assert!(frame.json_data().unwrap().root().get("y").is_none());
-            let wire = if frame.name().is_some() { whole } else { &whole[9..] };
-            frame.add_members(",\"y\":2");
-            assert!(!frame.is_untouched());
-            assert_eq!(frame.clone().to_bytes(), wire);
-            assert_eq!(frame.data(), "{\"x\":1,\"y\":2}");
-            assert_eq!(frame.json_data().unwrap().root().get("y").unwrap().as_u64(), Some(2));
-            assert!(frame.wire_len() >= wire.len());
-            frame.add_members(",\"z\":3");
-            assert_eq!(frame.data(), "{\"x\":1,\"y\":2,\"z\":3}");
-            frame.set_data("{}");
-            assert_eq!(frame.data(), "{}");
-        }
-        let mut body = Frame::json("{\"x\":1}");
-        body.add_members(",\"y\":2");
-        assert_eq!(body.to_bytes(), "{\"x\":1,\"y\":2}");
-    }
-
-    #[test]
-    fn an_event_without_a_name_has_no_label() {
-        let frame = Frame::unnamed("[DONE]");
-        assert_eq!((frame.to_bytes(), frame.name()), ("data: [DONE]\n\n".into(), None));
-    }
-
-    #[test]
-    fn a_frame_knows_its_label_and_is_parsed_once() {
-        let mut frame = Frame::from_block(block("event: response.completed\ndata: {\"a\":1}\n\n"));
-        assert_eq!(frame.label(), Some(EventKind::Completed));
-        let first = std::ptr::from_ref(frame.json_data().unwrap());
-        assert_eq!(first, std::ptr::from_ref(frame.json_data().unwrap()));
-        frame.set_data("{\"a\":2}");
-        assert!(frame.json_data().unwrap().root().get("a").is_some_and(|a| a.as_u64() == Some(2)));
-        assert!(Frame::unnamed("{").json_data().is_none());
-        assert_eq!(Frame::event(" ", "{}").label(), None);
-    }
-
-    #[test]
-    fn a_body_is_written_bare() {
-        assert_eq!(Frame::json("{}").to_bytes(), "{}");
-    }
-
-    #[test]
-    fn the_debug_form_tells_no_content() {
-        assert_eq!(format!("{:?}", Frame::event("CANARY", "CANARY")), "Frame(Sse, 6 bytes)");
-    }
-}
+mod tests;

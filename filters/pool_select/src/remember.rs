@@ -119,6 +119,16 @@ impl Stage for Remember {
         }
     }
 
+    fn may_want(&self, kind: EventKind, name: &[u8]) -> bool {
+        match kind {
+            EventKind::Output => self.issued.is_some() && name == ITEM_DONE.as_bytes(),
+            EventKind::Lifecycle => !self.named,
+            EventKind::Control => self.native,
+            EventKind::Completed => true,
+            EventKind::Incomplete | EventKind::Failed | EventKind::Error => false,
+        }
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
         let name = name(&frame);
         let kind = frame.label().or_else(|| name.as_deref().map(EventKind::of));

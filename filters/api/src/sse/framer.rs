@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::{Buf, Bytes};
 
 use super::fields::{Fields, value_start};
+use super::plain::{EVENT, Plain};
 use super::{Block, terminal};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -143,27 +144,34 @@ impl Framer {
         Some(ended.head.into())
     }
 
-    /// The next block, if it is all here, small enough, and has the form that nearly all have: a line with the name, one with the data.
+    /// The blocks that come next, as one piece: as long as they are all here and plain, and `pass` says so of the event's name. None when the
+    /// next one is not among them; then it comes from [`Self::next_block`].
+    pub fn next_run(&mut self, mut pass: impl FnMut(&[u8]) -> bool) -> Option<Bytes> {
+        let mut len = 0;
+        while let Some(plain) = self.plain_at(len)
+            && self.chunk.get(len + EVENT.len()..len + plain.name_end).is_some_and(&mut pass)
+        {
+            len += plain.end;
+        }
+        self.at_first_line &= len == 0;
+        (len > 0).then(|| self.chunk.split_to(len))
+    }
+
+    /// The next block, if it is plain.
     fn plain_block(&mut self) -> Option<Block> {
-        const EVENT: &[u8] = b"event: ";
-        const DATA: &[u8] = b"data: ";
+        let plain = self.plain_at(0)?;
+        let raw = self.chunk.split_to(plain.end);
+        self.at_first_line = false;
+        let (event, data) = (raw.slice(EVENT.len()..plain.name_end), raw.slice(plain.data()));
+        Some(Block { event: Some(event), data: Some(data), raw })
+    }
+
+    /// The block at a place of the chunk, if that is where one begins, and the whole block is there and small enough.
+    fn plain_at(&self, at: usize) -> Option<Plain> {
         if self.scanned != 0 || !self.head.is_empty() {
             return None;
         }
-        let chunk = &self.chunk[..];
-        let name = line(chunk.strip_prefix(EVENT)?)?;
-        let data = line(chunk.get(EVENT.len() + name.len() + 1..)?.strip_prefix(DATA)?)?;
-        let data_start = EVENT.len() + name.len() + 1 + DATA.len();
-        let end = data_start + data.len() + 1;
-        // White space around a name is no part of it.
-        let bare = name.first().is_some_and(u8::is_ascii_graphic) && name.last().is_some_and(u8::is_ascii_graphic);
-        if !bare || chunk.get(end) != Some(&b'\n') || end >= self.limits.ordinary {
-            return None;
-        }
-        let (name, data) = (EVENT.len()..EVENT.len() + name.len(), data_start..end - 1);
-        let raw = self.chunk.split_to(end + 1);
-        self.at_first_line = false;
-        Some(Block { event: Some(raw.slice(name)), data: Some(raw.slice(data)), raw })
+        Plain::first(self.chunk.get(at..)?).filter(|plain| plain.end <= self.limits.ordinary)
     }
 
     /// Looks at what is new until a block is complete; whether one is. It then ends at `scanned`.
@@ -278,12 +286,6 @@ impl Framer {
         self.terminal = false;
         self.fields.take(raw)
     }
-}
-
-/// The line that stands first, if it is all here and ends with an LF.
-fn line(text: &[u8]) -> Option<&[u8]> {
-    let end = memchr::memchr2(b'\n', b'\r', text)?;
-    (text.get(end) == Some(&b'\n')).then(|| text.get(..end))?
 }
 
 impl fmt::Debug for Framer {
