@@ -55,6 +55,11 @@ impl Blocks {
         self.0.push(chunk);
     }
 
+    /// The events that come next and may pass unseen, in one piece.
+    pub(crate) fn unseen(&mut self, pass: impl FnMut(&[u8]) -> bool) -> Option<Frame> {
+        self.0.next_run(pass).map(Frame::opaque)
+    }
+
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, BlockTooLarge> {
         Ok(self.0.next_block()?.map(Frame::from_block))
     }

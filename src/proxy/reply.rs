@@ -2,6 +2,7 @@
 //! response, and where the first byte waits for the reservation.
 
 mod native;
+mod quiet;
 mod relay;
 
 use bytes::Bytes;

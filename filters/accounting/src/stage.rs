@@ -14,6 +14,10 @@ impl Stage for ReadUsage {
         may_end(frame)
     }
 
+    fn may_want(&self, kind: EventKind, _: &[u8]) -> bool {
+        kind.is_terminal()
+    }
+
     fn frame(&mut self, frame: Frame, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
         // The first terminal counts: what comes after the end of an answer is no part of it.
         if may_end(&frame)

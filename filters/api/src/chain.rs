@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::codex::EventKind;
 use crate::exchange::Writer;
 use crate::{Contract, End, Exchange, Filter, Flow, Frame, Out, Outcome, Reject, ResponseHead, Stage, UpstreamRequest};
 
@@ -181,6 +182,22 @@ struct Running {
     given: Out,
 }
 
+impl Running {
+    fn wants(&self, frame: &Frame) -> bool {
+        let wants = self.stage.wants(frame);
+        debug_assert!(
+            !wants
+                || frame
+                    .label()
+                    .zip(frame.name())
+                    .is_none_or(|(kind, name)| self.stage.may_want(kind, name.as_bytes())),
+            "{} wants an event that it said it would not",
+            self.writer.filter
+        );
+        wants
+    }
+}
+
 /// The stages of one response, in the order in which it passes them.
 pub struct Stages {
     stages: Vec<Running>,
@@ -197,6 +214,13 @@ impl Stages {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
+    }
+
+    /// Whether events of this name may pass without becoming frames: they are part of the answer or lifecycle, and no stage may want one.
+    #[must_use]
+    pub fn pass_unseen(&self, name: &[u8]) -> bool {
+        let kind = Frame::label_of(name).filter(|kind| matches!(kind, EventKind::Output | EventKind::Lifecycle));
+        kind.is_some_and(|kind| !self.stages.iter().any(|running| running.stage.may_want(kind, name)))
     }
 
     /// Sends one frame through all stages; what comes out is appended to `out`.
@@ -217,7 +241,7 @@ impl Stages {
 
 /// What a stage gives before it fails still goes on; a failure further on comes first.
 fn pass(stages: &mut [Running], frame: Frame, out: &mut Vec<Frame>, cx: &mut Exchange) -> Result<(), Reject> {
-    let wanted = stages.iter().position(|running| running.stage.wants(&frame)).unwrap_or(stages.len());
+    let wanted = stages.iter().position(|running| running.wants(&frame)).unwrap_or(stages.len());
     let Some((first, later)) = stages.get_mut(wanted..).and_then(<[Running]>::split_first_mut) else {
         out.push(frame);
         return Ok(());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::codex::EventKind;
 use crate::head::Names;
 use crate::{AttemptReport, Code, Exchange, Frame, Reject, ResponseHead, UpstreamRequest};
 
@@ -82,6 +83,13 @@ pub trait Stage: Send {
     /// should look at no more than [`Frame::label`].
     fn wants(&self, frame: &Frame) -> bool {
         let _ = frame;
+        true
+    }
+
+    /// Whether the stage may have to see an event of this name, whatever is in it. Asked for events that come in the usual form, before they
+    /// become frames; those that no stage may have to see pass unseen, many in one piece.
+    fn may_want(&self, kind: EventKind, name: &[u8]) -> bool {
+        let _ = (kind, name);
         true
     }
 

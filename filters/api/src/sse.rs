@@ -7,6 +7,7 @@
 mod block;
 mod fields;
 mod framer;
+mod plain;
 mod terminal;
 
 pub use self::block::Block;

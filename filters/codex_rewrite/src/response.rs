@@ -1,13 +1,14 @@
 //! The way up: the events of the backend become a public stream or one JSON answer (docs/v1.md, Streams and Collection).
 //!
-//! Every event is indexed once and never printed again: what has to change is spliced into its text, and an event that needs no
-//! change passes as the very bytes that came.
+//! An event is indexed once, or only looked through where it is a mere piece of the answer, and never printed again: what has to change is
+//! spliced into its text, and an event that needs no change passes as the very bytes that came.
 
 mod chat;
 mod collect;
 mod compact;
 mod compaction;
 mod counts;
+mod delta;
 mod edits;
 mod event;
 mod failed;

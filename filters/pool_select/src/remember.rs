@@ -1,6 +1,8 @@
 //! Remembers who served a session, and who issued what a client may bring back: as soon as that is known, and before the client knows it, which
 //! may send its next turn at once.
 
+mod beginning;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -77,6 +79,14 @@ impl Remember {
         if !(first || sealed || whole) {
             return;
         }
+        // An event that says what it is and brings no items is looked into no further than that.
+        let label = frame.label() == Some(EventKind::Lifecycle);
+        if let Some(id) = Some(frame.data()).filter(|_| label && !sealed).and_then(|data| beginning::response_id(data))
+        {
+            self.affinity.put(seed::response(&key, id), self.account);
+            self.named = true;
+            return;
+        }
         let Some(json) = frame.json_data() else { return };
         let root = json.root();
         let response = if whole { Some(root) } else { root.get("response") };
@@ -106,6 +116,16 @@ impl Stage for Remember {
             (FrameKind::Sse, Some(EventKind::Output)) => self.issued.is_some() && frame.is_named(ITEM_DONE),
             (FrameKind::Sse, Some(EventKind::Incomplete | EventKind::Failed | EventKind::Error))
             | (FrameKind::Opaque, _) => false,
+        }
+    }
+
+    fn may_want(&self, kind: EventKind, name: &[u8]) -> bool {
+        match kind {
+            EventKind::Output => self.issued.is_some() && name == ITEM_DONE.as_bytes(),
+            EventKind::Lifecycle => !self.named,
+            EventKind::Control => self.native,
+            EventKind::Completed => true,
+            EventKind::Incomplete | EventKind::Failed | EventKind::Error => false,
         }
     }
 

@@ -7,12 +7,16 @@ use pooler_filter::{
 };
 use tokio::time::Instant;
 
+use super::quiet::Quiet;
 use super::{comment, counted};
 use crate::client::NetError;
 use crate::proxy::Gateway;
 use crate::proxy::dispatch::{Answer, Source, failure_in};
 use crate::proxy::downstream::{Downstream, Gone, Length};
 use crate::proxy::frames::{kind_of, to_bytes};
+
+/// The name of the event of which there are the most.
+const PIECE: &[u8] = b"response.output_text.delta";
 
 /// How the relay ended.
 #[derive(Debug)]
@@ -185,9 +189,15 @@ impl Relay<'_> {
         out: &mut Vec<Frame>,
     ) -> Result<End, Gone> {
         let mut idle = source.connection.next_deadline();
+        let mut quiet = Quiet::new(self.gateway.settings.sse.keep_alive);
         let account = self.cx.get::<Served>().map(|served| served.account);
         loop {
+            // Where somebody looks at pieces of text, hardly anything passes unseen.
+            let unseen = stages.pass_unseen(PIECE);
             loop {
+                if unseen {
+                    out.extend(source.blocks.unseen(|name| stages.pass_unseen(name)));
+                }
                 match source.blocks.next() {
                     Ok(Some(frame)) => {
                         account.iter().for_each(|account| self.gateway.pool.hear(*account, &frame));
@@ -203,7 +213,7 @@ impl Relay<'_> {
                 }
             }
             self.down.body(to_bytes(out), false).await?;
-            match self.next_chunk(source, idle).await? {
+            match self.next_chunk(source, idle, &mut quiet).await? {
                 Ok(Some(chunk)) => source.blocks.push(chunk),
                 Ok(None) => return Ok(End::Cut(Cut::Closed)),
                 Err(NetError::TimedOut(_)) => return Ok(End::Cut(Cut::Idle)),
@@ -218,20 +228,15 @@ impl Relay<'_> {
         &mut self,
         source: &mut Source,
         idle: Instant,
+        quiet: &mut Quiet,
     ) -> Result<Result<Option<bytes::Bytes>, NetError>, Gone> {
-        let every = self.gateway.settings.sse.keep_alive;
         loop {
-            let quiet = async {
-                match every {
-                    Some(every) => tokio::time::sleep(every).await,
-                    None => std::future::pending().await,
-                }
-            };
+            quiet.begin();
             tokio::select! {
                 biased;
                 chunk = source.connection.chunk(idle) => return Ok(chunk),
                 gone = self.down.gone() => return Err(gone),
-                () = quiet => if !source.blocks.has_partial() {
+                () = quiet.too_long() => if !source.blocks.has_partial() {
                     comment(self.down).await?;
                 },
             }

@@ -468,3 +468,37 @@ fn without_stages_there_is_nothing_to_frame_for() {
     assert!(stages.is_empty());
     assert_eq!(sent(&mut stages, "f", &mut cx), (true, vec!["f".into()]));
 }
+
+/// Wants one event by its name, and all that do not say what they are.
+struct Picky;
+
+impl Stage for Picky {
+    fn may_want(&self, _: EventKind, name: &[u8]) -> bool {
+        name == b"response.created"
+    }
+
+    fn frame(&mut self, frame: Frame, out: &mut Out, _: &mut Exchange) -> Result<(), Reject> {
+        out.push(frame);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_no_stage_may_want_passes_unseen_if_it_ends_nothing() {
+    let stages = |stages: Vec<Box<dyn Stage>>| {
+        let writer = Writer { filter: "a", provides: &[], credential: false };
+        Stages { stages: stages.into_iter().map(|stage| Running { writer, stage, given: Out::new() }).collect() }
+    };
+    let picky = stages(vec![Box::new(Picky), Box::new(Picky)]);
+    for passes in ["response.output_text.delta", "response.in_progress", "response.new"] {
+        assert!(picky.pass_unseen(passes.as_bytes()), "{passes}");
+    }
+    let ends = ["response.completed", "response.done", "response.failed", "response.incomplete", "error"];
+    for seen in ["response.created", "codex.rate_limits", "response.metadata", "", " "].into_iter().chain(ends) {
+        assert!(!picky.pass_unseen(seen.as_bytes()), "{seen}");
+    }
+    assert!(!picky.pass_unseen(b"response.output_\xff") && !picky.pass_unseen(b"x\xff"));
+    let (others, _, _) = staged();
+    assert!(!others.pass_unseen(b"response.output_text.delta"), "a stage may want what it does not exclude");
+    assert!(stages(Vec::new()).pass_unseen(b"response.output_text.delta"));
+}

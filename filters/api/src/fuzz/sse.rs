@@ -15,6 +15,7 @@ pub fn sse(input: &[u8]) {
         check(stream, pieces(*seed, stream), lazy);
     }
     limited(*seed, stream);
+    runs(*seed, stream);
     let text = String::from_utf8_lossy(stream);
     let (name, data) = text.split_once('\n').unwrap_or(("", &text));
     reads_back(name, data);
@@ -139,6 +140,29 @@ fn limited(seed: u8, stream: &[u8]) {
     }
     assert!(blocks.iter().all(|block| block.raw.len() <= limits.terminal));
     assert!(joined(whole).starts_with(&joined(blocks)));
+}
+
+/// Blocks that are taken in runs are those that come one by one.
+fn runs(seed: u8, stream: &[u8]) {
+    let limits = Limits { ordinary: 48, terminal: 96 };
+    let (one_by_one, _) = framed(pieces(seed, stream), limits, false);
+    let (mut framer, mut blocks) = (Framer::new(limits), Vec::new());
+    for piece in pieces(seed, stream) {
+        framer.push(Bytes::copy_from_slice(piece));
+        loop {
+            if let Some(run) = framer.next_run(|name| name.len() % 2 == usize::from(seed % 2)) {
+                let (run, rest) = framed([&run[..]], limits, false);
+                assert!(!run.is_empty() && rest == Ok(None));
+                assert!(
+                    run.iter().all(|block| block.event.as_ref().map_or(0, Bytes::len) % 2 == usize::from(seed % 2))
+                );
+                blocks.extend(run);
+            }
+            let Ok(Some(block)) = framer.next_block() else { break };
+            blocks.push(block);
+        }
+    }
+    assert!(blocks == one_by_one);
 }
 
 /// An event is read back as it was written, a line break in its name aside.

@@ -1,4 +1,4 @@
-//! The incremental framer: chunks in, complete blocks out, every byte looked at once.
+//! The incremental framer: chunks in, complete blocks out, and no byte looked at more than twice.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::{Buf, Bytes};
 
 use super::fields::{Fields, value_start};
+use super::plain::{EVENT, Plain};
 use super::{Block, terminal};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -108,6 +109,9 @@ impl Framer {
         if let Some(failed) = self.failed {
             return Err(failed);
         }
+        if let Some(block) = self.plain_block() {
+            return Ok(Some(block));
+        }
         let complete = self.scan();
         self.check_size()?;
         Ok(complete.then(|| self.take_block()))
@@ -138,6 +142,36 @@ impl Framer {
             ended.head.extend_from_slice(&chunk);
         }
         Some(ended.head.into())
+    }
+
+    /// The blocks that come next, as one piece: as long as they are all here and plain, and `pass` says so of the event's name. None when the
+    /// next one is not among them; then it comes from [`Self::next_block`].
+    pub fn next_run(&mut self, mut pass: impl FnMut(&[u8]) -> bool) -> Option<Bytes> {
+        let mut len = 0;
+        while let Some(plain) = self.plain_at(len)
+            && self.chunk.get(len + EVENT.len()..len + plain.name_end).is_some_and(&mut pass)
+        {
+            len += plain.end;
+        }
+        self.at_first_line &= len == 0;
+        (len > 0).then(|| self.chunk.split_to(len))
+    }
+
+    /// The next block, if it is plain.
+    fn plain_block(&mut self) -> Option<Block> {
+        let plain = self.plain_at(0)?;
+        let raw = self.chunk.split_to(plain.end);
+        self.at_first_line = false;
+        let (event, data) = (raw.slice(EVENT.len()..plain.name_end), raw.slice(plain.data()));
+        Some(Block { event: Some(event), data: Some(data), raw })
+    }
+
+    /// The block at a place of the chunk, if that is where one begins, and the whole block is there and small enough.
+    fn plain_at(&self, at: usize) -> Option<Plain> {
+        if self.scanned != 0 || !self.head.is_empty() {
+            return None;
+        }
+        Plain::first(self.chunk.get(at..)?).filter(|plain| plain.end <= self.limits.ordinary)
     }
 
     /// Looks at what is new until a block is complete; whether one is. It then ends at `scanned`.

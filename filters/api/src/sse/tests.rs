@@ -1,6 +1,7 @@
 //! Framing by example: line endings, fields, splits, limits.
 
 mod generated;
+mod runs;
 
 use bytes::Bytes;
 

@@ -1,9 +1,11 @@
 //! The stage of a client that wants one JSON answer: the stream of the backend is gathered (docs/v1.md, Collection).
 //!
-//! Only what the answer may need is kept: the last response object, the finished items, and the text until an item is finished.
+//! Only what the answer may need is kept: the last response object, the finished items, and the text until an item is finished. Events wait
+//! unread, because the last one mostly tells all that they did.
 //! Nothing is written before the end, so every refusal is an HTTP status. In which form the gathered response is told is for the
 //! route to say ([`Render`]).
 
+use pooler_filter::codex::EventKind;
 use pooler_filter::json::{Json, Kind, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
@@ -15,6 +17,9 @@ use super::neutral::Facts;
 use super::normalise;
 use super::{Asked, MOST_BYTES};
 use crate::echo::Echo;
+
+/// The most events that wait unread.
+const MOST_WAITING: usize = 4096;
 
 /// Writes the answer of a response that was gathered. None when a part of it cannot be read.
 pub(super) type Render = fn(&Gathered, &Asked, &Echo) -> Option<Frame>;
@@ -36,6 +41,8 @@ pub(super) struct Collect {
     done: DoneItems,
     text: Text,
     bytes: usize,
+    /// Events that are no end and no failure, unread.
+    waiting: Vec<Frame>,
     terminal: Option<Terminal>,
 }
 
@@ -65,25 +72,31 @@ impl Stage for Collect {
             return Ok(());
         }
         let echo = cx.require::<Echo>()?;
-        match frame.kind() {
-            FrameKind::Sse => {
-                if let Some((json, label)) = event::document(&frame)
-                    && let Some(event) = Event::of(&json, label)
-                {
-                    self.event(&event, echo)?;
+        match (frame.kind(), frame.label()) {
+            // Nobody gets it.
+            (FrameKind::Sse, Some(EventKind::Control)) => Ok(()),
+            (FrameKind::Sse, Some(EventKind::Output | EventKind::Lifecycle)) => {
+                if self.waiting.len() == MOST_WAITING {
+                    self.catch_up(echo)?;
                 }
+                self.waiting.push(frame);
                 Ok(())
             }
-            FrameKind::Json => {
+            (FrameKind::Sse, _) => self.read(&frame, echo),
+            (FrameKind::Json, _) => {
+                self.catch_up(echo)?;
                 let json = event::answer(frame.data())?;
                 self.event(&Event::of(&json, None).ok_or_else(failed::invalid)?, echo)
             }
-            FrameKind::Opaque => Err(failed::invalid()),
+            (FrameKind::Opaque, _) => Err(failed::invalid()),
         }
     }
 
     fn end(&mut self, end: &End, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
         let Some(terminal) = self.terminal.take() else {
+            if !matches!(end, End::Failed(_)) {
+                self.catch_up(cx.require::<Echo>()?)?;
+            }
             return match end {
                 // Nothing was sent: the host answers with the refusal itself.
                 End::Failed(_) => Ok(()),
@@ -106,7 +119,31 @@ impl Collect {
     /// An answer of which nothing came.
     pub(super) fn new(asked: Asked, render: Render) -> Self {
         let (done, text) = (DoneItems::default(), Text::default());
-        Self { asked, render, response: None, done, text, bytes: 0, terminal: None }
+        Self { asked, render, response: None, done, text, bytes: 0, waiting: Vec::new(), terminal: None }
+    }
+
+    /// Reads an event now: the last one, or one that may be that.
+    fn read(&mut self, frame: &Frame, echo: &Echo) -> Result<(), Reject> {
+        let Some((json, label)) = event::document(frame) else { return Ok(()) };
+        let Some(event) = Event::of(&json, label) else { return Ok(()) };
+        if tells_all(&event) {
+            self.waiting.clear();
+        } else {
+            self.catch_up(echo)?;
+        }
+        self.event(&event, echo)
+    }
+
+    /// Reads what waits, in its order.
+    fn catch_up(&mut self, echo: &Echo) -> Result<(), Reject> {
+        for frame in std::mem::take(&mut self.waiting) {
+            if let Some((json, label)) = event::document(&frame)
+                && let Some(event) = Event::of(&json, label)
+            {
+                self.event(&event, echo)?;
+            }
+        }
+        Ok(())
     }
 
     fn event(&mut self, event: &Event<'_>, echo: &Echo) -> Result<(), Reject> {
@@ -187,6 +224,12 @@ pub(super) fn response(gathered: &Gathered, asked: &Asked, echo: &Echo) -> Optio
     let mut edits = Edits::of(&gathered.response);
     normalise::response(&mut edits, root, &facts, echo);
     Some(Frame::json(edits.apply()))
+}
+
+/// Whether nothing of the events before this one has a part in the answer.
+fn tells_all(event: &Event<'_>) -> bool {
+    let last = matches!(event.class, Class::Completed | Class::Incomplete);
+    last && event.response().is_some_and(|response| !items::lacks_output(response))
 }
 
 fn status(class: Class) -> &'static str {

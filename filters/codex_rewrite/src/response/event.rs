@@ -42,7 +42,7 @@ pub(super) enum Class {
 
 impl Class {
     /// The class of an event by its type; None when clients do not get it: facts for a gateway, and what no published schema names.
-    fn of(name: &str) -> Option<Self> {
+    pub(super) fn of(name: &str) -> Option<Self> {
         Some(match EventKind::of(name) {
             EventKind::Control => return None,
             EventKind::Lifecycle => Self::Lifecycle,

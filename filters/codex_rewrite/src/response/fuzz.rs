@@ -1,9 +1,13 @@
 //! Answers of a backend that may send anything: the client gets a valid stream or one object, and the same one however the bytes were cut.
 
+use pooler_filter::json::Value;
+use pooler_filter::sse::{Framer, Limits};
 use pooler_filter::testing::pieces;
-use pooler_filter::{Cut, End};
+use pooler_filter::{Cut, End, Frame};
 
 pub use super::chat::fuzz::chat;
+use super::delta::Deltas;
+use super::event::{self, Event};
 use super::testing::{Answer, Host};
 use super::{compact, images};
 use crate::echo::Form;
@@ -14,6 +18,12 @@ use crate::echo::Form;
 /// When a property does not hold.
 pub fn events(input: &[u8]) {
     let [who, seed, stream @ ..] = input else { return };
+    let mut framer = Framer::new(Limits::default());
+    framer.push(stream.to_vec().into());
+    let mut deltas = Deltas::default();
+    while let Ok(Some(block)) = framer.next_block() {
+        agree(&mut deltas, &Frame::from_block(block));
+    }
     let trigger = Form::CompactionTrigger { streamed: true };
     let (streams, host) = match who % 6 {
         0 | 1 => (true, Host::streaming()),
@@ -33,6 +43,24 @@ pub fn events(input: &[u8]) {
     assert_eq!(types.iter().position(terminal), types.len().checked_sub(1), "one terminal, at the end: {types:?}");
     assert!(types.len() == 1 || types[0] == "response.created", "{types:?}");
     assert!(types.iter().all(|kind| kind.starts_with("response.") && kind != "response.done"), "{types:?}");
+}
+
+/// What is read of a piece in one look is what is read with an index. Whether it was read so.
+pub(super) fn agree(deltas: &mut Deltas, frame: &Frame) -> bool {
+    let Some(delta) = deltas.read(frame) else { return false };
+    let read = event::document(frame);
+    let event = read.as_ref().and_then(|(json, label)| Event::of(json, *label)).expect("an event that passes");
+    let number = |value: Option<Value<'_>>| value.and_then(|value| value.as_u64());
+    assert_eq!((delta.class, frame.name()), (event.class, Some(&*event.name)));
+    assert_eq!(delta.sequence_number, event.sequence_number());
+    assert_eq!(delta.output_index, event.output_index());
+    assert_eq!(delta.content_index, number(event.members.content_index));
+    assert_eq!(delta.logprobs, event.members.logprobs.is_some());
+    let quoted = delta.text.map(|text| [b"\"", text, b"\""].concat());
+    assert_eq!(quoted, event.members.delta.map(|delta| delta.raw_bytes().to_vec()));
+    assert!(event.response().is_none() && event.item().is_none());
+    assert!(frame.data().ends_with(b"}"), "members can be added");
+    true
 }
 
 /// The answer to a stream as a whole, which has to be the answer to the same stream in pieces.

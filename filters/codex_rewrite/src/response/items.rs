@@ -63,7 +63,8 @@ impl Items {
         }
     }
 
-    fn note_text(&mut self, index: Option<u64>) {
+    /// Takes note of text that the client gets, and of the place of its item.
+    pub(super) fn note_text(&mut self, index: Option<u64>) {
         self.any_text = true;
         match index.and_then(|index| self.entry(index)) {
             Some(told) => told.text = true,

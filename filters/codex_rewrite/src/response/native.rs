@@ -68,7 +68,11 @@ struct Raw {
 
 impl Stage for Raw {
     fn wants(&self, frame: &Frame) -> bool {
-        let passes = matches!(frame.label(), Some(EventKind::Output | EventKind::Lifecycle | EventKind::Completed));
+        frame.label().is_none_or(|label| self.may_want(label, b""))
+    }
+
+    fn may_want(&self, kind: EventKind, _: &[u8]) -> bool {
+        let passes = matches!(kind, EventKind::Output | EventKind::Lifecycle | EventKind::Completed);
         self.first.is_some() || !passes
     }
 

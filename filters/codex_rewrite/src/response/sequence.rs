@@ -22,6 +22,11 @@ impl Sequence {
         Some(number)
     }
 
+    /// Takes the backend's number, if it may stand.
+    pub(super) fn continues(&mut self, upstream: Option<u64>) -> bool {
+        upstream.is_some_and(|number| (self.next..=LARGEST).contains(&number)) && self.take(upstream).is_some()
+    }
+
     /// The number of the event that ends a stream: it may lie one above the largest, so that it can still be told.
     pub(super) fn take_last(&mut self, upstream: Option<u64>) -> u64 {
         self.take(upstream).unwrap_or(self.next)
@@ -49,6 +54,17 @@ mod tests {
         for (upstream, expected) in table {
             assert_eq!(sequence.take(upstream), Some(expected), "{upstream:?}");
         }
+    }
+
+    #[test]
+    fn a_number_that_may_not_stand_is_not_taken() {
+        let mut sequence = Sequence::default();
+        assert!(sequence.continues(Some(3)));
+        for number in [None, Some(0), Some(3), Some(LARGEST + 1)] {
+            assert!(!sequence.continues(number), "{number:?}");
+        }
+        assert!(sequence.continues(Some(4)));
+        assert_eq!(sequence.take(None), Some(5));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use pooler_filter::json::{Json, Value};
 use pooler_filter::{End, Exchange, Frame, FrameKind, Out, Reject, Stage};
 
 use super::Asked;
+use super::delta::Deltas;
 use super::edits::{Edits, Members};
 use super::event::{self, Class, Event};
 use super::items::{self, DoneItems, Items};
@@ -26,6 +27,7 @@ pub(super) struct Stream {
     created: bool,
     items: Items,
     done: DoneItems,
+    deltas: Deltas,
     /// The terminal was sent.
     ended: bool,
 }
@@ -41,6 +43,7 @@ impl Stage for Stream {
         if self.ended {
             return Ok(());
         }
+        let Some(frame) = self.delta(frame, out) else { return Ok(()) };
         let echo = cx.require::<Echo>()?;
         match frame.kind() {
             FrameKind::Sse => {
@@ -83,8 +86,30 @@ impl Stream {
             created: false,
             items: Items::default(),
             done: DoneItems::default(),
+            deltas: Deltas::default(),
             ended: false,
         }
+    }
+
+    /// Sends a piece of the answer as it came, but for the one member that it may lack. Gives back every other frame.
+    fn delta(&mut self, mut frame: Frame, out: &mut Out) -> Option<Frame> {
+        let Some(delta) = self.created.then(|| self.deltas.read(&frame)).flatten() else { return Some(frame) };
+        if !self.sequence.continues(delta.sequence_number) {
+            return Some(frame);
+        }
+        let is_text = delta.class == Class::TextDelta;
+        let complete = delta.logprobs || !is_text;
+        if is_text {
+            self.items.note_text(delta.output_index);
+        }
+        if !complete {
+            frame.add_members(",\"logprobs\":[]");
+        } else if !frame.is_in_our_form() {
+            let data = frame.data().clone();
+            frame.set_data(data);
+        }
+        out.push(frame);
+        None
     }
 
     /// Sends an event, completed first with what a terminal must not lack.

@@ -139,7 +139,10 @@ impl Sent {
         if carrier == Carrier::Sse {
             let mut framer = Framer::new(Limits::default());
             framer.push(body);
-            while let Some(block) = framer.next_block().expect("a valid answer of the test") {
+            // As the host does it.
+            loop {
+                out.extend(framer.next_run(|name| stages.pass_unseen(name)).map(Frame::opaque));
+                let Some(block) = framer.next_block().expect("a valid answer of the test") else { break };
                 stages.frame(Frame::from_block(block), &mut out, &mut self.cx).expect("a valid answer of the test");
             }
         } else {

@@ -78,6 +78,14 @@ impl Parts {
         }
     }
 
+    /// Notes that a piece of a part is told of which others were. Nothing is noted of a part that is not known by this place.
+    pub(super) fn goes_on(&mut self, index: u64, content: u64) -> bool {
+        let known = self.told.iter().rev().any(|(place, other)| *other == content && place.is_index(index));
+        self.any |= known;
+        self.open |= known;
+        known
+    }
+
     /// Notes that a message is finished: what came without a place was part of it.
     pub(super) const fn finished(&mut self) {
         self.open = false;

@@ -44,6 +44,11 @@ impl From<At<'_>> for Place {
 }
 
 impl Place {
+    /// Whether it is known by this index.
+    pub(super) fn is_index(&self, index: u64) -> bool {
+        self.index == Some(index)
+    }
+
     /// Whether an event speaks of this place.
     pub(super) fn is(&self, at: At<'_>) -> bool {
         match (self.index, at.index) {

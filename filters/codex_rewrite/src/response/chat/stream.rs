@@ -11,6 +11,7 @@ use super::chunks::Chunks;
 use super::parts::{self, Parts, Piece};
 use super::place::At;
 use crate::echo::{Echo, Form};
+use crate::response::delta::Deltas;
 use crate::response::event::{self, Class, Event};
 use crate::response::{Asked, failed};
 
@@ -20,6 +21,7 @@ pub(super) struct Stream {
     chunks: Chunks,
     parts: Parts,
     calls: Calls,
+    deltas: Deltas,
     /// The last chunk was sent.
     ended: bool,
 }
@@ -27,6 +29,9 @@ pub(super) struct Stream {
 impl Stage for Stream {
     fn frame(&mut self, frame: Frame, out: &mut Out, cx: &mut Exchange) -> Result<(), Reject> {
         if self.ended {
+            return Ok(());
+        }
+        if self.delta(&frame, out) {
             return Ok(());
         }
         let echo = cx.require::<Echo>()?;
@@ -61,8 +66,21 @@ impl Stage for Stream {
 impl Stream {
     /// A stream of which nothing was sent.
     pub(super) fn new(asked: Asked) -> Self {
-        let (parts, calls) = (Parts::default(), Calls::default());
-        Self { asked, chunks: Chunks::new(), parts, calls, ended: false }
+        let (parts, calls, deltas) = (Parts::default(), Calls::default(), Deltas::default());
+        Self { asked, chunks: Chunks::new(), parts, calls, deltas, ended: false }
+    }
+
+    /// Tells one more piece of a text that is told in pieces. Whether the frame is such a piece, and nothing else is to be done.
+    fn delta(&mut self, frame: &Frame, out: &mut Out) -> bool {
+        let Some(delta) = self.chunks.begun().then(|| self.deltas.read_text(frame)).flatten() else { return false };
+        let (Some(text), Some(index)) = (delta.text.filter(|text| !text.is_empty()), delta.output_index) else {
+            return false;
+        };
+        let known = self.parts.goes_on(index, delta.content_index.unwrap_or(0));
+        if known {
+            out.push(self.chunks.delta(&[b"\"content\":\"", text, b"\""]));
+        }
+        known
     }
 
     /// Tells what an event says. A failure before the first chunk is an error: its status may still be free.

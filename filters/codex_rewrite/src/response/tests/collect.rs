@@ -99,6 +99,29 @@ fn escapes_that_are_split_between_deltas_join() {
 }
 
 #[test]
+fn no_text_is_lost_however_many_events_tell_it() {
+    let mut stream = Backend::new().begun();
+    for number in 0..5_000 {
+        stream = stream.event("response.output_text.delta", json!({ "delta": format!("{number} ") }));
+    }
+    let text: String = (0..5_000).map(|number| format!("{number} ")).collect();
+    assert_eq!(run(&stream.completed(json!([]))).json()["output"][0]["content"][0]["text"], text);
+}
+
+#[test]
+fn events_before_one_without_a_name_are_read_in_their_order() {
+    let item = |number: u64| json!({"output_index": number, "item": message(number, "a"), "type": "response.output_item.done"});
+    let stream = Backend::new()
+        .begun()
+        .event("response.output_item.done", item(1))
+        .raw(&format!("data: {}\n\n", item(1)))
+        .event("response.output_item.done", item(0))
+        .raw(": comment\n\ndata: {\n\n")
+        .completed(json!([]));
+    assert_eq!(run(&stream).json()["output"], json!([message(0, "a"), message(1, "a"), message(1, "a")]));
+}
+
+#[test]
 fn an_empty_answer_stays_empty() {
     assert_eq!(run(&Backend::new().begun().completed(json!([]))).json()["output"], json!([]));
 }

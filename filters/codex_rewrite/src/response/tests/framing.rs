@@ -33,6 +33,31 @@ fn other_clients_get_json_at_the_end() {
 }
 
 #[test]
+fn a_piece_is_changed_only_where_it_has_to_be() {
+    let event = |kind: &str, number: u64, rest: &str| {
+        let kind = format!("response.{kind}.delta");
+        format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"delta\":\"a\",\"sequence_number\":{number}{rest}}}\n\n")
+    };
+    let (text, call, full) = ("output_text", "function_call_arguments", ",\"logprobs\":[]");
+    let theirs = |block: String| block.replace("event: ", "event:").replace("data: ", "data:");
+    let table = [
+        (event(call, 10, ""), event(call, 10, "")),
+        (event(text, 11, full), event(text, 11, full)),
+        (event(text, 12, ""), event(text, 12, full)),
+        (theirs(event(call, 13, "")), event(call, 13, "")),
+        (theirs(event(text, 14, full)), event(text, 14, full)),
+        (theirs(event(text, 15, "")), event(text, 15, full)),
+        (event(text, 15, full), event(text, 16, full)),
+        (event(text, 3, ""), event(text, 17, full)),
+        (event(text, 20, ""), event(text, 20, full)),
+    ];
+    let (came, goes): (Vec<_>, Vec<_>) = table.into_iter().unzip();
+    let stream = Backend::new().begun().raw(&came.concat()).completed(json!([]));
+    let answer = Host::streaming().run(stream.wire()).bytes();
+    assert!(answer.contains(&goes.concat()), "{answer}");
+}
+
+#[test]
 fn a_stream_with_nothing_to_change_passes_byte_for_byte() {
     let stream = plain();
     assert_eq!(Host::streaming().run(stream.wire()).bytes(), stream.wire());
