@@ -49,6 +49,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// What becomes of the open requests.
+#[derive(Clone, Copy)]
 enum Turn {
     Begins(RequestId),
     Ends(RequestId),
