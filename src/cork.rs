@@ -20,8 +20,10 @@ use pingora_core::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Most bytes that are held back; what is larger gains nothing from it.
+/// Most bytes that are held back.
 const MOST: usize = 64 * 1024;
+/// Most in one piece: to copy a larger one costs more than a packet of its own.
+const PIECE: usize = 32 * 1024;
 
 /// Holds the flushes of one connection back. Whoever holds must release, and then flush.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +70,7 @@ impl Cork {
 
     /// Whether these bytes wait for those that follow.
     fn keeps(&self, bytes: usize) -> bool {
-        (self.gate.is_held() || !self.held.is_empty()) && self.held.len() + bytes <= MOST
+        (self.gate.is_held() || !self.held.is_empty()) && bytes <= PIECE && self.held.len() + bytes <= MOST
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -42,6 +42,27 @@ async fn an_idle_gateway_leaves_within_a_second_of_sigterm() {
 }
 
 #[tokio::test]
+async fn no_thread_keeps_the_time_a_hundred_times_a_second() {
+    let site = Site::new().await;
+    let key = site.furnish().await;
+    let server = site.serve().await;
+    let client = server.client(&key);
+    // Waiting for a head, for a slow upstream, and for the next request.
+    let idle = TcpStream::connect(server.address).await.unwrap();
+    site.codex.fault(Who::All, Fault::SlowFirstByte(Duration::from_millis(30)));
+    site.codex.fault(Who::All, Fault::Pace(Duration::from_millis(5)));
+    assert_eq!(client.ask().await.status, 200);
+    let mut kept = client.open(client.request("GET", "/v1/models", &[], b"")).await;
+    assert_eq!(kept.rest().await.status, 200);
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.program.id())).unwrap();
+    let names: Vec<String> =
+        threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap()).collect();
+    assert!(names.iter().any(|name| name.trim() == "gateway"), "{names:?}");
+    assert!(!names.iter().any(|name| name.trim() == "Timer thread"), "{names:?}");
+    drop(idle);
+}
+
+#[tokio::test]
 async fn a_stream_of_three_seconds_survives_sigterm_and_then_the_process_leaves() {
     let site = Site::new().await;
     let key = site.furnish().await;
