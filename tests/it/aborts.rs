@@ -247,12 +247,13 @@ async fn ten_thousand_connections_that_are_opened_and_dropped_leave_nothing_behi
         while timeout(PATIENCE, visits.join_next()).await.expect("nobody waits for ever").is_some() {}
         released(server.operations).await;
     }
+    // The last ones may still wait to be accepted.
+    eventually("their descriptors are given back", || async { descriptors(id) <= open + 8 }).await;
     let (memory_after, open_after) = (resident(id), descriptors(id));
     println!(
         "{WAVES} waves of {WAVE}: {:?}, {memory} -> {memory_after} bytes, {open} -> {open_after} descriptors",
         since.elapsed()
     );
-    assert!(open_after <= open + 8, "{open} -> {open_after} descriptors");
     // 64 KiB for each connection of one wave, which an allocator may keep; the same kept for each of ten waves would be ten times as much.
     assert!(memory_after < memory + WAVE * (64 << 10), "{memory} -> {memory_after} bytes");
     assert_eq!(client.ask().await.status, 200);
