@@ -162,6 +162,7 @@ suite("retries of the SDK", { concurrency: 4 }, () => {
     await demo.fault({ fault: "server_is_overloaded", times: 3 });
     const response = await ask(clientOf(demo, { maxRetries: 2 }), false);
     assert.ok(response.output_text);
+    await demo.isIdle();
     assert.equal(await demo.requestsTotal({ route: "POST /v1/responses" }), 2);
   });
 
@@ -173,6 +174,7 @@ suite("retries of the SDK", { concurrency: 4 }, () => {
     });
     assert.equal(error.headers.get("x-should-retry"), "false");
     assert.ok(error.error.resets_in_seconds > 3_000 && error.error.resets_at > Date.now() / 1_000);
+    await demo.isIdle();
     assert.equal(await demo.requestsTotal({ route: "POST /v1/responses" }), 1);
   });
 

@@ -8,7 +8,7 @@ import httpx2
 import openai
 import pytest
 
-from demo import MODEL, Demo
+from demo import MODEL, Demo, wait_until
 
 
 def test_the_models_are_listed(client):
@@ -52,8 +52,9 @@ def test_metrics_count_requests(demo, client):
     client.responses.create(model=MODEL, input="Say hello")
     with pytest.raises(openai.BadRequestError):
         client.responses.create(model="gpt-2", input="Say hello")
-    assert demo.requests_total(status="200", outcome="succeeded") == before + 1
-    assert demo.requests_total(status="400") == refused + 1
+    # An answer is counted once it is over, which its client may see first.
+    wait_until(lambda: demo.requests_total(status="200", outcome="succeeded") == before + 1, "the answer counts")
+    wait_until(lambda: demo.requests_total(status="400") == refused + 1, "the refusal counts")
 
 
 def test_the_env_file_is_private_and_complete(demo):
