@@ -115,9 +115,8 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
     go_ahead(session).await?;
     let up_front = promised.map_or(FIRST_ROOM, |length| length.min(MOST_UP_FRONT));
     room.grow_to(up_front).await?;
-    let whole = promised.unwrap_or_default();
     // Whoever sends the first piece of a large body sends the rest as well: it gets its memory then, and is not copied while it grows.
-    let mut body = BytesMut::with_capacity(if whole > MOST_UP_FRONT { FIRST_PIECE } else { up_front });
+    let mut body = BytesMut::with_capacity(if promised.is_some_and(|whole| whole > MOST_UP_FRONT) { FIRST_PIECE } else { up_front });
     loop {
         let Some(chunk) = piece(session, &mut pace).await? else { return Ok(body.freeze()) };
         if body.len() + chunk.len() > cap {
@@ -127,10 +126,18 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
             return finish(session, &mut pace, chunk).await;
         }
         room.grow_to(body.len() + chunk.len()).await?;
-        if body.capacity() - body.len() < chunk.len() {
-            body.reserve(whole.saturating_sub(body.len()).max(chunk.len()));
-        }
+        make_way(&mut body, chunk.len(), promised, cap);
         body.extend_from_slice(&chunk);
+    }
+}
+
+/// Makes a place for the next bytes of a body of this length, if it is known, and at most `cap`. A large one has all of its address space at
+/// once: memory that is not written to is none, and a body that moves while it grows is in memory twice.
+fn make_way(body: &mut BytesMut, more: usize, whole: Option<usize>, cap: usize) {
+    let len = body.len();
+    if body.capacity() - len < more {
+        let most = whole.or((len + more > LARGE).then_some(cap)).unwrap_or_default();
+        body.reserve(most.saturating_sub(len).max(more));
     }
 }
 
@@ -221,6 +228,24 @@ mod tests {
     fn text(count: usize, len: usize) -> Bytes {
         let item = format!("{{\"text\":\"{}\"}}", "x".repeat(len));
         format!("{{\"input\":[{}]}}", vec![item; count].join(",")).into()
+    }
+
+    #[test]
+    fn a_large_body_has_its_place_once_and_a_small_one_no_more_than_it_needs() {
+        let chunk = [7; 16 * 1024];
+        for whole in [None, Some(4 << 20)] {
+            let (mut body, mut places) = (BytesMut::new(), Vec::new());
+            for _ in 0..(4 << 20) / chunk.len() {
+                make_way(&mut body, chunk.len(), whole, 32 << 20);
+                body.extend_from_slice(&chunk);
+                if body.len() > LARGE {
+                    places.push(body.as_ptr());
+                }
+                assert!(body.len() > LARGE || whole.is_some() || body.capacity() <= 2 * body.len());
+            }
+            places.dedup();
+            assert_eq!(places.len(), 1, "{whole:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

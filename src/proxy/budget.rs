@@ -74,6 +74,11 @@ impl Room {
         Ok(())
     }
 
+    /// Room for so many bytes and for what is worked with beside them, as far as there is so much at all.
+    pub(crate) async fn grow_with(&mut self, bytes: usize, beside: usize) -> Result<(), Reject> {
+        self.grow_to(bytes.max((bytes + beside).min(self.all.saturating_mul(PAGE)))).await
+    }
+
     /// Waits for a turn to unpack or to rewrite a large body: many at once would each get a part of the memory, and none of them enough.
     pub(crate) async fn turn(&mut self) -> Result<(), Reject> {
         if self.turn.is_none() {

@@ -8,12 +8,18 @@ use http::{HeaderMap, header};
 use pooler_filter::{Reject, RejectKind};
 
 use crate::config::Limits;
+use super::make_way;
 use crate::proxy::budget::{LARGE, Room};
 
 /// Inflated bytes between two looks at the caps.
 const STEP: usize = 16 * 1024;
 /// Steps between two pauses in which other requests get their turn.
 const STEPS_AT_ONCE: usize = 16;
+
+/// What a decoder keeps beside its window, about.
+const DECODER: usize = 512 * 1024;
+/// What one of gzip or deflate keeps, its window of 32 KiB included.
+const SMALL_DECODER: usize = 64 * 1024;
 
 /// How a body is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,15 @@ impl Coding {
             "deflate" => Ok(Self::Deflate),
             "zstd" => Ok(Self::Zstd),
             _ => Err(unsupported()),
+        }
+    }
+
+    /// What the decoder keeps once so many bytes came out: its window is memory as far as it was written to.
+    fn keeps(self, text: usize, window_log: u32) -> usize {
+        match self {
+            Self::Identity => 0,
+            Self::Gzip | Self::Deflate => SMALL_DECODER,
+            Self::Zstd => DECODER + text.min(1 << window_log),
         }
     }
 
@@ -91,7 +106,9 @@ pub(super) async fn inflate(coding: Coding, packed: Bytes, limits: &Limits, room
         if text.len() + read > LARGE {
             room.turn().await?;
         }
-        room.grow_to(packed_len + text.len() + read).await?;
+        let len = text.len() + read;
+        room.grow_with(packed_len + len, coding.keeps(len, limits.zstd_window_log)).await?;
+        make_way(&mut text, read, None, most_by_ratio.min(limits.max_body));
         text.extend_from_slice(&step[..read]);
         if read < STEP {
             break;
@@ -100,6 +117,8 @@ pub(super) async fn inflate(coding: Coding, packed: Bytes, limits: &Limits, room
             tokio::task::yield_now().await;
         }
     }
+    drop(reader);
+    room.shrink_to(text.len());
     room.end_turn();
     Ok(text.freeze())
 }

@@ -5,6 +5,12 @@ use super::strings::{Ended, Endless, Strings};
 use super::tape::{self, Open, Tape};
 use super::{JsonError, Kind, MAX_DEPTH, MAX_TEXT};
 
+/// From this many bytes on a text is large: the words of a bounded index have their place from the beginning.
+const LARGE: usize = 1024 * 1024;
+
+/// Words that one value and its key may come to after the last look at the bound.
+const SLACK: usize = 4;
+
 /// Checks the whole text and indexes it, in about `most` bytes or not at all.
 pub(super) fn index(text: &[u8], most: usize) -> Result<Tape, JsonError> {
     if text.len() > MAX_TEXT {
@@ -52,9 +58,7 @@ type Behind = (usize, bool);
 impl<'t> Indexer<'t> {
     fn new(text: &'t [u8], most: usize) -> Self {
         let most_words = most / size_of::<u64>();
-        // An event has a word for about eight bytes; a long text has fewer.
-        let likely = (text.len() / 7).min(most_words).clamp(8, 2048.max(text.len() / 128));
-        let words = Vec::with_capacity(likely);
+        let words = Vec::with_capacity(first_words(text.len(), most_words));
         Self { text, stopped: 0, strings: Strings::of(text), words, most_words, depth: 0, open: Open::default() }
     }
 
@@ -217,6 +221,16 @@ impl<'t> Indexer<'t> {
         self.stopped = at;
         Stop::NotJson
     }
+}
+
+/// How many words there is memory for before the first is written.
+fn first_words(text: usize, most_words: usize) -> usize {
+    if text >= LARGE && most_words <= text {
+        // Address space: memory that is not written to is none. Words that move when there are more of them are in memory twice.
+        return most_words + SLACK;
+    }
+    // An event has a word for about eight bytes; a long text has fewer.
+    (text / 7).min(most_words).clamp(8, 2048.max(text / 128))
 }
 
 /// Where the white space ends that may begin here.

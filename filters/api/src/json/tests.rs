@@ -306,3 +306,14 @@ fn an_index_is_bounded_by_what_it_may_take() {
     assert_eq!(JsonObject::parse_within(brackets.clone(), 8000).unwrap_err(), JsonError::IndexTooLarge);
     assert!(Json::parse_within(brackets, 17_000).is_ok());
 }
+
+#[test]
+fn the_index_of_a_large_text_keeps_what_it_needs_of_its_address_space() {
+    let long: Bytes = format!("[\"{}\"]", "x".repeat(2 << 20)).into();
+    assert!(Json::parse_within(long.clone(), long.len() / 2).unwrap().index_size() <= 40 * 1024);
+    let short: Bytes = format!("[{}1]", "[],".repeat(700_000)).into();
+    let needed = 8 * (2 * 700_001 + 1);
+    assert_eq!(Json::parse_within(short.clone(), needed - 64).unwrap_err(), JsonError::IndexTooLarge);
+    let size = Json::parse_within(short.clone(), 6 * short.len()).unwrap().index_size();
+    assert!((needed..needed + 40 * 1024).contains(&size), "{size} for {needed}");
+}

@@ -166,3 +166,32 @@ fn codings_are_matched_trimmed_and_in_any_case_and_one_only() {
         assert_eq!(with(refused).unwrap_err().status().as_u16(), 415, "{refused:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_decoder_counts_while_it_works_and_not_afterwards() {
+    let text = text(300_000);
+    for (coding, packed, fits) in [
+        (Coding::Gzip, gzip(&text), true),
+        (Coding::Deflate, deflate(&text), true),
+        (Coding::Zstd, zstd_window(&text, 20), false),
+    ] {
+        let budget = Budget::new(16 << 20, Duration::from_secs(1));
+        let mut other = budget.open();
+        other.grow_to((16 << 20) - packed.len() - text.len() - 2 * SMALL_DECODER).await.unwrap();
+        let mut room = budget.open();
+        let inflated = inflate(coding, packed.clone().into(), &limits(), &mut room).await;
+        assert_eq!(inflated.is_ok(), fits, "{coding:?}");
+        drop((other, inflated));
+        let mut room = budget.open();
+        assert_eq!(inflate(coding, packed.into(), &limits(), &mut room).await.unwrap(), text);
+        assert_eq!(room.held(), text.len().next_multiple_of(4096));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_all_the_memory_there_is_needs_no_more_for_its_decoder() {
+    let text = text(1 << 20);
+    let packed = zstd_window(&text, 20);
+    let budget = Budget::new(text.len() + packed.len(), Duration::from_secs(1));
+    assert_eq!(inflate(Coding::Zstd, packed.into(), &limits(), &mut budget.open()).await.unwrap(), text);
+}
