@@ -1,11 +1,15 @@
 //! The HTTP client for upstreams, on Pingora's connector: a pool and deadlines of our own, no redirects and no retries of its own.
 
+mod answer;
 mod connection;
 mod error;
 mod framing;
 mod pool;
+mod request;
 mod resolve;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::fuzz;
 pub use connection::{Call, Connection};
 pub use error::NetError;
 
@@ -146,7 +150,8 @@ impl Client {
                 break;
             }
             let peer = HttpPeer::new(*address, to.tls, to.host.clone());
-            match timeout(share, self.connector.new_stream(&peer)).await {
+            // Much larger than a request that finds a connection.
+            match timeout(share, Box::pin(self.connector.new_stream(&peer))).await {
                 Ok(Ok(stream)) => return Ok(Cork::on(stream)),
                 Ok(Err(error)) => last = told(&error),
                 Err(_) => last = format!("{address} did not answer within {share:?}"),

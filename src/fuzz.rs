@@ -1,6 +1,7 @@
 //! What has to hold for every input, one function for each fuzz target in `fuzz/`. Tests replay the corpora there through the same functions.
 
 pub use crate::catalog::fuzz::catalog;
+pub use crate::client::fuzz::answer;
 pub use crate::config::fuzz::config;
 pub use crate::proxy::fuzz::{form, head, websocket};
 pub use crate::secrets::fuzz::key;
@@ -15,6 +16,11 @@ mod tests {
     #[test]
     fn the_corpus_of_heads_holds() {
         replay(format!("{CORPUS}/head"), super::head);
+    }
+
+    #[test]
+    fn the_corpus_of_answers_holds() {
+        replay(format!("{CORPUS}/answer"), super::answer);
     }
 
     #[test]

@@ -239,8 +239,9 @@ impl Gateway {
             }
             Handler::Websocket => self.open_socket(down, cx).await,
             Handler::Proxy => self.proxy(found, down, cx, attempts).await,
-            Handler::Upload => self.upload(found, down, cx, attempts).await,
-            Handler::Bridge => self.bridge(found, down, cx, attempts).await,
+            // Their futures are larger than that of what most requests are.
+            Handler::Upload => Box::pin(self.upload(found, down, cx, attempts)).await,
+            Handler::Bridge => Box::pin(self.bridge(found, down, cx, attempts)).await,
             // The chain refuses them; without a gate in it nothing is served there either.
             Handler::Refuse => Err(route::unsupported().into()),
         }

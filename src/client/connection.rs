@@ -1,38 +1,37 @@
 //! One connection: a request goes out, an answer comes in, and the connection goes back to the pool or is closed.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
 use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use pingora_core::protocols::Stream;
-use pingora_core::protocols::http::v1::client::HttpSession;
-use pingora_error::{Error, RetryType};
-use pingora_http::RequestHeader;
 use pooler_filter::form::Chunks;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::error::{NetError, told};
-use super::framing::{self, End};
+use super::answer::{Answer, Head};
+use super::error::NetError;
+use super::request;
 use super::{Client, Endpoint};
 use crate::cork::Gate;
 
 /// Body bytes handed to the connection at once.
 const SLICE: usize = 64 * 1024;
-/// How much is gathered into one chunk when it is there already.
-const COALESCE_BYTES: usize = 32 * 1024;
-const COALESCE_READS: usize = 64;
+/// Bytes that are read before they go on, if they are there already.
+const READ: usize = 32 * 1024;
+/// Least memory to read to.
+const LEAST: usize = 4 * 1024;
 /// How long a refusal is waited for after the request could not be written.
 const EARLY: Duration = Duration::from_secs(1);
 /// How long a peer may take to let a connection be closed in good order.
 const PARTING: Duration = Duration::from_secs(1);
-/// Most interim answers before the one that counts.
-const MOST_INFORMED: usize = 16;
-/// How Pingora says that a connection ended before the first byte of an answer; its type says no more than that it ended.
-const NO_BYTE: &str = "while reading response headers, bytes already read: 0";
 
 /// One request as it goes on the wire.
 #[derive(Clone)]
@@ -62,13 +61,19 @@ impl fmt::Debug for Call {
 
 /// A connection with at most one request on it.
 pub struct Connection {
-    session: HttpSession,
+    stream: Stream,
+    answer: Answer,
+    head: Option<Head>,
     reused: bool,
     client: Arc<Client>,
     endpoint: Arc<Endpoint>,
     /// Whether the pool may have it: not one that is apart, and not one with half a request on it.
     poolable: bool,
-    /// How the answer broke off. Pingora tells that only once, and after that an end in good order.
+    /// For the next chunk.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How the connection ended, which may be how the answer ends.
+    ended: Option<Result<(), io::ErrorKind>>,
+    /// How the answer broke off.
     broken: Option<String>,
 }
 
@@ -102,8 +107,19 @@ impl Connection {
     }
 
     fn new(client: &Arc<Client>, endpoint: Arc<Endpoint>, stream: Stream) -> Self {
-        let (session, client) = (HttpSession::new(stream), Arc::clone(client));
-        Self { session, reused: false, client, endpoint, poolable: true, broken: None }
+        let (answer, client) = (Answer::new(), Arc::clone(client));
+        Self {
+            stream,
+            answer,
+            head: None,
+            reused: false,
+            client,
+            endpoint,
+            poolable: true,
+            timer: None,
+            ended: None,
+            broken: None,
+        }
     }
 
     /// Whether it came from the pool: then a break before the first byte of an answer may only mean that it was stale.
@@ -115,13 +131,10 @@ impl Connection {
     /// Writes the request and waits for the head of the answer.
     pub async fn call(&mut self, call: &Call) -> Result<StatusCode, NetError> {
         let idle = self.client.options.idle_timeout;
-        // Deadlines are ours: Pingora's keep a thread that wakes up a hundred times a second.
-        self.session.write_timeout = None;
-        self.session.read_timeout = None;
-        let head = self.request_head(call)?;
+        let head = request::head(call, &self.endpoint.authority).map_err(NetError::Broken)?;
         // Until all is written, so that it also holds when the caller gives up meanwhile.
         let poolable = mem::replace(&mut self.poolable, false);
-        let written = self.write(head, &call.body).await;
+        let written = self.write(&head, &call.body).await;
         self.poolable = poolable && written.is_ok();
         // An upstream may refuse before it has read everything: then its answer is there although writing failed.
         let patience = if written.is_ok() { idle } else { EARLY };
@@ -135,57 +148,36 @@ impl Connection {
         }
     }
 
-    fn request_head(&self, call: &Call) -> Result<RequestHeader, NetError> {
-        let bad = |e: http::Error| NetError::Broken(e.to_string());
-        let request = Request::builder().method(call.method.clone()).uri(call.path.as_str()).body(()).map_err(bad)?;
-        let (mut head, ()) = request.into_parts();
-        head.headers = call.headers.clone();
-        let host = HeaderValue::try_from(self.endpoint.authority.as_str()).map_err(|e| bad(e.into()))?;
-        head.headers.insert(header::HOST, host);
-        if !call.body.is_empty() || matches!(call.method, Method::POST | Method::PUT) {
-            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(call.body.len()));
-        }
-        Ok(head.into())
-    }
-
-    async fn write(&mut self, head: RequestHeader, body: &Chunks) -> Result<(), NetError> {
+    async fn write(&mut self, head: &[u8], body: &Chunks) -> Result<(), NetError> {
         let idle = self.client.options.idle_timeout;
         // A head and a small body leave together.
-        let gate = Gate::of(self.session.stream());
+        let gate = Gate::of(&self.stream);
         gate.iter().for_each(Gate::hold);
-        within(idle, self.session.write_request_header(Box::new(head))).await?;
+        within(idle, self.stream.write_all(head)).await?;
         for piece in body.pieces() {
             for slice in piece.chunks(SLICE) {
-                within(idle, self.session.write_body(slice)).await?;
+                within(idle, self.stream.write_all(slice)).await?;
             }
         }
         gate.iter().for_each(Gate::release);
-        within(idle, self.session.finish_body()).await
+        within(idle, self.stream.flush()).await
     }
 
     async fn read_head(&mut self) -> Result<StatusCode, Headless> {
-        let mut informed = 0;
         loop {
-            let read = self.session.read_response().await;
-            read.map_err(|e| Headless { why: told(&e), silent: informed == 0 && is_silent(&e) })?;
-            match self.session.get_status() {
-                Some(StatusCode::SWITCHING_PROTOCOLS) => return Ok(StatusCode::SWITCHING_PROTOCOLS),
-                Some(status) if status.is_informational() && informed < MOST_INFORMED => informed += 1,
-                Some(status) if status.is_informational() => {
-                    return Err(Headless { why: "too many interim answers".to_owned(), silent: false });
+            let came = self.answer.head().map_err(|why| Headless { why: why.to_owned(), silent: false })?;
+            if let Some(head) = came {
+                return Ok(self.head.insert(head).status);
+            }
+            let silent = self.answer.is_silent();
+            match poll_fn(|cx| self.poll_read(cx)).await {
+                Ok(0) => return Err(Headless { why: "the connection ended".to_owned(), silent }),
+                Ok(_) => {}
+                // What only looks like an end, such as a fault of TLS, does not count.
+                Err(error) => {
+                    let silent = silent && error.raw_os_error().is_some();
+                    return Err(Headless { why: error.kind().to_string(), silent });
                 }
-                Some(status) => {
-                    return match framing::judge(&self.session.get_headers_raw_bytes()) {
-                        End::Folded => Err(Headless { why: "a folded header".to_owned(), silent: false }),
-                        // The connection is not used again.
-                        End::Doubtful => {
-                            self.poolable = false;
-                            Ok(status)
-                        }
-                        End::Clear => Ok(status),
-                    };
-                }
-                None => return Err(Headless { why: "no head".to_owned(), silent: false }),
             }
         }
     }
@@ -193,7 +185,7 @@ impl Connection {
     /// Headers of the answer.
     #[must_use]
     pub fn headers(&self) -> Option<&HeaderMap> {
-        self.session.resp_header().map(|head| &head.headers)
+        self.head.as_ref().map(|head| &head.headers)
     }
 
     /// A header of the answer as text.
@@ -205,41 +197,74 @@ impl Connection {
     /// The next bytes of the answer; what is there already is gathered into one chunk. None at its end. May be dropped while it waits
     /// without losing a byte.
     pub async fn chunk(&mut self, deadline: Instant) -> Result<Option<Bytes>, NetError> {
-        if let Some(why) = &self.broken {
-            return Err(NetError::Broken(why.clone()));
-        }
-        let idle = self.client.options.idle_timeout;
-        let read = timeout_at(deadline, self.session.read_body_ref()).await.map_err(|_| NetError::TimedOut(idle))?;
-        let mut all = match read {
-            Ok(Some(first)) => BytesMut::from(first),
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(NetError::Broken(self.broken.insert(told(&error)).clone())),
-        };
-        self.gather(&mut all);
-        Ok(Some(all.freeze()))
+        poll_fn(|cx| match self.poll_chunk(cx) {
+            Poll::Ready(next) => Poll::Ready(next.map_err(NetError::Broken)),
+            Poll::Pending => {
+                ready!(self.poll_late(cx, deadline));
+                Poll::Ready(Err(NetError::TimedOut(self.client.options.idle_timeout)))
+            }
+        })
+        .await
     }
 
-    /// Adds what is there already. A failure met by that is told by the next read, after these bytes went on.
-    fn gather(&mut self, all: &mut BytesMut) {
-        for _ in 0..COALESCE_READS {
-            if self.session.is_body_done() || all.len() >= COALESCE_BYTES {
-                break;
+    /// Whether it is too late. One timer serves all chunks: it is set anew when it goes off, not whenever something comes.
+    fn poll_late(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= deadline {
+                return Poll::Ready(());
             }
-            match tokio::task::unconstrained(self.session.read_body_ref()).now_or_never() {
-                Some(Ok(Some(more))) => {
-                    if all.capacity() - all.len() < more.len() {
-                        // Where there is a second piece there are many.
-                        all.reserve(COALESCE_BYTES / 2 + more.len());
-                    }
-                    all.extend_from_slice(more);
+            timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, String>> {
+        while self.broken.is_none() && !self.answer.is_done() {
+            let waits = self.gather(cx);
+            match self.answer.body() {
+                Ok(body) if !body.is_empty() => return Poll::Ready(Ok(Some(body))),
+                Ok(_) if self.answer.is_done() => {}
+                Ok(_) if waits => {
+                    // Nobody knows for how long: it keeps no memory meanwhile.
+                    self.answer.bytes = BytesMut::new();
+                    return Poll::Pending;
                 }
-                Some(Err(error)) => {
-                    self.broken = Some(told(&error));
-                    break;
-                }
-                Some(Ok(None)) | None => break,
+                Ok(_) => match &self.ended {
+                    Some(Ok(())) => self.broken = self.answer.end().err().map(str::to_owned),
+                    Some(Err(error)) => self.broken = Some(error.to_string()),
+                    None => {}
+                },
+                Err(fault) => self.broken = Some(fault.to_owned()),
             }
         }
+        Poll::Ready(self.broken.clone().map_or(Ok(None), Err))
+    }
+
+    /// Reads what is there already; whether there may be more later. An end met by that is told after the bytes before it.
+    fn gather(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.ended.is_none() && self.answer.bytes.len() < READ && self.answer.wants_more() {
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(0)) => self.ended = Some(Ok(())),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => self.ended = Some(Err(error.kind())),
+                Poll::Pending => return true,
+            }
+        }
+        false
+    }
+
+    /// Adds to the bytes of the answer. Nothing: the connection has ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let bytes = &mut self.answer.bytes;
+        if bytes.capacity() - bytes.len() < LEAST {
+            bytes.reserve(READ);
+        }
+        // It takes nothing while it waits.
+        pin!(self.stream.read_buf(bytes)).poll(cx)
     }
 
     /// When the next byte must have come.
@@ -264,45 +289,30 @@ impl Connection {
     /// The bare connection after the peer has switched protocols, with the bytes that came behind its answer.
     #[must_use]
     pub fn into_stream(self) -> (Stream, Vec<u8>) {
-        let mut session = self.session;
-        // What was read together with the head comes with the first read; a read that would have to wait has taken nothing.
-        let early = match tokio::task::unconstrained(session.read_body_bytes()).now_or_never() {
-            Some(Ok(Some(bytes))) => bytes.into(),
-            Some(Ok(None) | Err(_)) | None => Vec::new(),
-        };
-        (session.into_inner(), early)
+        (self.stream, self.answer.bytes.into())
     }
 
     /// Gives the connection back to the pool, only after the whole answer was read; one that the pool must not have is closed.
     pub async fn release(self) {
-        if !self.poolable || self.broken.is_some() {
+        if !self.poolable || self.ended.is_some() || !self.answer.leaves_connection() {
             return self.close().await;
         }
-        let Self { client, mut session, endpoint, .. } = self;
-        session.respect_keepalive();
-        // It is closed when the answer says so. Whoever takes longer for that is left.
-        if let Ok(Some(stream)) = timeout(PARTING, session.reuse()).await {
-            client.pool.put(endpoint, stream);
-        }
+        let Self { client, stream, endpoint, .. } = self;
+        client.pool.put(endpoint, stream);
     }
 
     /// Closes the connection at once, so that the upstream stops working for us.
     pub async fn close(mut self) {
-        let _ = timeout(PARTING, self.session.shutdown()).await;
+        let _ = timeout(PARTING, self.stream.shutdown()).await;
     }
 }
 
 /// A step of writing, which has so much time.
-async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, Box<Error>>>) -> Result<(), NetError> {
+async fn within(limit: Duration, step: impl Future<Output = io::Result<()>>) -> Result<(), NetError> {
     match timeout(limit, step).await {
-        Ok(done) => done.map(drop).map_err(|error| NetError::broken(&error)),
+        Ok(done) => done.map_err(|error| NetError::Broken(error.kind().to_string())),
         Err(_) => Err(NetError::TimedOut(limit)),
     }
-}
-
-/// Whether a connection ended before a byte of an answer came. What only looks like an end, such as a fault of TLS, does not count.
-fn is_silent(error: &Error) -> bool {
-    error.retry == RetryType::ReusedOnly && error.context.as_ref().is_some_and(|context| context.as_str() == NO_BYTE)
 }
 
 #[cfg(test)]

@@ -26,12 +26,6 @@ pub enum NetError {
     TooLarge(usize),
 }
 
-impl NetError {
-    pub(super) fn broken(error: &Error) -> Self {
-        Self::Broken(told(error))
-    }
-}
-
 /// What may be told of an error: its type, and the kind of the I/O error behind it. Its own text may quote the peer.
 pub(super) fn told(error: &Error) -> String {
     let name = error.etype().as_str();

@@ -116,7 +116,11 @@ async fn read(session: &mut ServerSession, cap: usize, mut pace: Pace, room: &mu
     let up_front = promised.map_or(FIRST_ROOM, |length| length.min(MOST_UP_FRONT));
     room.grow_to(up_front).await?;
     // Whoever sends the first piece of a large body sends the rest as well: it gets its memory then, and is not copied while it grows.
-    let mut body = BytesMut::with_capacity(if promised.is_some_and(|whole| whole > MOST_UP_FRONT) { FIRST_PIECE } else { up_front });
+    let mut body = BytesMut::with_capacity(if promised.is_some_and(|whole| whole > MOST_UP_FRONT) {
+        FIRST_PIECE
+    } else {
+        up_front
+    });
     loop {
         let Some(chunk) = piece(session, &mut pace).await? else { return Ok(body.freeze()) };
         if body.len() + chunk.len() > cap {

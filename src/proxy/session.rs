@@ -111,7 +111,8 @@ impl Gateway {
         if down.status() == Some(StatusCode::SWITCHING_PROTOCOLS) {
             let socket = self.lifecycle.open(&self.metrics);
             drop(busy);
-            self.converse(down.session, stopping.clone()).await;
+            // Far larger than what other requests need.
+            Box::pin(self.converse(down.session, stopping.clone())).await;
             drop(socket);
             return None;
         }

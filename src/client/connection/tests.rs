@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use http::Method;
+use http::{HeaderValue, Method, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;

@@ -7,8 +7,8 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 use pooler_filter::{Reject, RejectKind};
 
-use crate::config::Limits;
 use super::make_way;
+use crate::config::Limits;
 use crate::proxy::budget::{LARGE, Room};
 
 /// Inflated bytes between two looks at the caps.

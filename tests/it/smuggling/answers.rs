@@ -56,8 +56,8 @@ fn cases() -> Vec<(&'static str, Then, Act)> {
     add("cl-two", Then::Failed, &framed("content-length: {L}\r\ncontent-length: 3\r\n", plain));
     add("cl-sign", Then::Failed, &framed("content-length: +{L}\r\n", plain));
     add("cl-huge", Then::Failed, &framed("content-length: 99999999999999999999\r\n", plain));
-    add("te-twice", Then::Left, &framed("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", chunked));
-    add("te-list", Then::Left, &framed("transfer-encoding: x, chunked\r\n", chunked));
+    add("te-twice", Then::Failed, &framed("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", chunked));
+    add("te-list", Then::Failed, &framed("transfer-encoding: x, chunked\r\n", chunked));
     add("lf-lines", Then::Left, &framed("content-length: {L}\nx: y\r\n", plain));
     add("fold", Then::Failed, &framed("x: y\r\n z\r\ncontent-length: {L}\r\n", plain));
     add("blank-colon", Then::Left, &framed("content-length : {L}\r\n", plain));
