@@ -25,6 +25,9 @@ const MOST: usize = 64 * 1024;
 /// Most in one piece: to copy a larger one costs more than a packet of its own.
 const PIECE: usize = 32 * 1024;
 
+/// Memory for what follows a piece: the framing around the next one.
+const ROOM: usize = 512;
+
 /// Holds the flushes of one connection back. Whoever holds must release, and then flush.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate(Arc<AtomicBool>);
@@ -90,6 +93,9 @@ impl Cork {
 impl AsyncWrite for Cork {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.keeps(bytes.len()) {
+            if self.held.capacity() - self.held.len() < bytes.len() {
+                self.held.reserve(bytes.len() + ROOM);
+            }
             self.held.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -104,7 +110,7 @@ impl AsyncWrite for Cork {
     ) -> Poll<io::Result<usize>> {
         let len = slices.iter().map(|slice| slice.len()).sum();
         if self.keeps(len) {
-            self.held.reserve(len);
+            self.held.reserve(len + ROOM);
             slices.iter().for_each(|slice| self.held.extend_from_slice(slice));
             return Poll::Ready(Ok(len));
         }

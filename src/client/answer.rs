@@ -20,7 +20,7 @@ const MOST_HEAD: usize = 256 * 1024;
 /// Most interim answers before the one that counts.
 const MOST_INTERIM: usize = 16;
 /// Most bytes that go on as a copy: parts of a buffer keep it whole.
-const COPY: usize = 16 * 1024;
+const COPY: usize = 8 * 1024;
 
 /// What is wrong with an answer, in words that quote nothing of it.
 pub(super) type Fault = &'static str;

@@ -25,7 +25,7 @@ use crate::cork::Gate;
 /// Body bytes handed to the connection at once.
 const SLICE: usize = 64 * 1024;
 /// Bytes that are read before they go on, if they are there already.
-const READ: usize = 32 * 1024;
+const READ: usize = 16 * 1024;
 /// Least memory to read to.
 const LEAST: usize = 4 * 1024;
 /// How long a refusal is waited for after the request could not be written.
