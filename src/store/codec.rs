@@ -23,6 +23,8 @@ const FORMAT: u8 = 1;
 const HEADER: usize = 7;
 /// The engine keeps values up to this size where they are synced; larger ones would go to files that are not.
 pub(super) const MAX_VALUE: usize = 64 * 1024;
+/// Memory for a value before its size is known: the row of a request.
+const LIKELY_VALUE: usize = 384;
 
 /// The fixed tables. Their order is their number in the checksum, so new ones go to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +124,8 @@ stored! {
 
 /// The bytes of a value.
 pub(super) fn encode<T: Stored>(key: &[u8], value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = vec![0; HEADER];
+    let mut bytes = Vec::with_capacity(LIKELY_VALUE);
+    bytes.resize(HEADER, 0);
     bytes = postcard::to_extend(value, bytes)
         .map_err(|error| StoreError::Invalid(format!("{}: {error}", T::TABLE.name())))?;
     if bytes.len() > MAX_VALUE {
@@ -165,7 +168,8 @@ pub(super) mod key {
     use super::{AccountId, FORMAT, KeyId, PoolId, Range, RequestId, Rev, Timestamp};
 
     fn of(parts: &[&[u8]]) -> Vec<u8> {
-        let mut key = vec![FORMAT];
+        let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+        key.push(FORMAT);
         for part in parts {
             key.extend_from_slice(part);
         }

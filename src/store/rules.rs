@@ -28,7 +28,7 @@ fn next_revision(draft: &mut Draft<'_>, changes: Vec<Change>, actor: &Actor) -> 
     let rev = revision(draft)? + 1;
     let at: Timestamp = actor.at;
     draft.write(key::meta(REV), &MetaNumber(rev))?;
-    draft.write(key::change(rev), &ChangeRecord { rev, actor: clipped(&actor.name, 128), at, changes })?;
+    draft.write(key::change(rev), &ChangeRecord { rev, actor: clipped(actor.name.clone(), 128), at, changes })?;
     if let Some(old) = rev.checked_sub(TRAIL).filter(|old| *old > 0) {
         draft.delete(Table::Changes, key::change(old));
     }
@@ -36,6 +36,7 @@ fn next_revision(draft: &mut Draft<'_>, changes: Vec<Change>, actor: &Actor) -> 
 }
 
 /// The text, or as much of its beginning as fits into that many bytes.
-fn clipped(text: &str, most: usize) -> String {
-    text[..text.floor_char_boundary(most)].to_owned()
+fn clipped(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
 }

@@ -17,8 +17,8 @@ pub(in crate::store) fn put(draft: &mut Draft<'_>, mut file: FileRecord) -> Resu
     if file.id.is_empty() || file.id.len() > MAX_ID {
         return Err(StoreError::Invalid("the id of a file has 1 to 256 bytes".to_owned()));
     }
-    file.filename = clipped(&file.filename, MAX_TEXT);
-    file.purpose = clipped(&file.purpose, MAX_TEXT);
+    file.filename = clipped(file.filename, MAX_TEXT);
+    file.purpose = clipped(file.purpose, MAX_TEXT);
     draft.write(key::file(file.pool, &file.key, &file.id), &file)
 }
 

@@ -109,13 +109,13 @@ pub(in crate::store) fn prune(draft: &mut Draft<'_>, before: Timestamp) -> Resul
 
 fn bounded_reservation(mut event: Reserved) -> Reserved {
     event.subject = bounded_subject(event.subject);
-    event.reasoning_effort = event.reasoning_effort.map(|text| clipped(&text, MAX_TEXT));
-    event.service_tier = event.service_tier.map(|text| clipped(&text, MAX_TEXT));
+    event.reasoning_effort = event.reasoning_effort.map(|text| clipped(text, MAX_TEXT));
+    event.service_tier = event.service_tier.map(|text| clipped(text, MAX_TEXT));
     event
 }
 
 fn bounded_settlement(mut event: Settled) -> Settled {
-    let short = |text: Option<String>| text.map(|text| clipped(&text, MAX_TEXT));
+    let short = |text: Option<String>| text.map(|text| clipped(text, MAX_TEXT));
     event.subject = event.subject.map(bounded_subject);
     event.account_label = short(event.account_label);
     event.served_model = short(event.served_model);
@@ -127,15 +127,15 @@ fn bounded_settlement(mut event: Settled) -> Settled {
 }
 
 fn bounded_attempt(mut attempt: AttemptRecord) -> AttemptRecord {
-    attempt.account_label = clipped(&attempt.account_label, MAX_TEXT);
-    attempt.result = clipped(&attempt.result, MAX_TEXT);
-    attempt.error_code = attempt.error_code.map(|code| clipped(&code, MAX_TEXT));
+    attempt.account_label = clipped(attempt.account_label, MAX_TEXT);
+    attempt.result = clipped(attempt.result, MAX_TEXT);
+    attempt.error_code = attempt.error_code.map(|code| clipped(code, MAX_TEXT));
     attempt
 }
 
 fn bounded_subject(mut subject: Subject) -> Subject {
-    subject.route = clipped(&subject.route, MAX_TEXT);
-    subject.transport = clipped(&subject.transport, MAX_TEXT);
-    subject.model = subject.model.map(|model| clipped(&model, MAX_TEXT));
+    subject.route = clipped(subject.route, MAX_TEXT);
+    subject.transport = clipped(subject.transport, MAX_TEXT);
+    subject.model = subject.model.map(|model| clipped(model, MAX_TEXT));
     subject
 }
