@@ -229,7 +229,6 @@ impl Connection {
                 Ok(body) if !body.is_empty() => return Poll::Ready(Ok(Some(body))),
                 Ok(_) if self.answer.is_done() => {}
                 Ok(_) if waits => {
-                    // Nobody knows for how long: it keeps no memory meanwhile.
                     self.answer.bytes = BytesMut::new();
                     return Poll::Pending;
                 }
@@ -264,7 +263,12 @@ impl Connection {
             bytes.reserve(READ);
         }
         // It takes nothing while it waits.
-        pin!(self.stream.read_buf(bytes)).poll(cx)
+        let read = pin!(self.stream.read_buf(bytes)).poll(cx);
+        if read.is_pending() && self.answer.bytes.is_empty() {
+            // Nobody knows for how long: it keeps no memory meanwhile.
+            self.answer.bytes = BytesMut::new();
+        }
+        read
     }
 
     /// When the next byte must have come.

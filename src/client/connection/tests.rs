@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -168,4 +169,47 @@ fn the_debug_form_of_a_call_tells_no_content() {
     call.headers.insert(header::AUTHORIZATION, HeaderValue::from_static("CANARY"));
     let text = format!("{call:?}");
     assert!(text.contains("authorization") && !text.contains("CANARY"), "{text}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_bytes_keeps_no_memory_for_them_and_loses_none() {
+    let (listener, endpoint) = listen().await;
+    let mut connection = client(MINUTE).connect(&endpoint).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r").await.unwrap();
+    connection.call(&small()).await.unwrap();
+    let deadline = connection.next_deadline();
+    assert_eq!(connection.chunk(deadline).await.unwrap().unwrap(), "one");
+    for (piece, wanted) in [("\ntwo", "two"), ("\r\n5\r\nth", "th"), ("ree\r\n0\r\n", "ree")] {
+        assert!(connection.chunk(deadline).now_or_never().is_none());
+        assert_eq!(connection.answer.bytes.capacity(), 0);
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        assert_eq!(connection.chunk(deadline).await.unwrap().unwrap(), wanted);
+    }
+    assert!(connection.chunk(deadline).now_or_never().is_none());
+    stream.write_all(b"\r\n").await.unwrap();
+    assert_eq!(connection.chunk(deadline).await.unwrap(), None);
+    connection.release().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_timer_serves_every_chunk_and_each_has_its_own_deadline() {
+    let (listener, endpoint) = listen().await;
+    let mut connection = client(Duration::from_secs(10)).connect(&endpoint).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na").await.unwrap();
+    connection.call(&small()).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(connection.chunk(connection.next_deadline()).await.unwrap().unwrap(), "a");
+    // A shorter one holds, and so does a later one after it.
+    for seconds in [5, 3, 10] {
+        let (now, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(seconds));
+        assert!(matches!(connection.chunk(deadline).await, Err(NetError::TimedOut(_))));
+        assert!((seconds..seconds + 1).contains(&now.elapsed().as_secs()), "{:?}", now.elapsed());
+    }
+    // One that moves on is set anew only when it goes off.
+    stream.write_all(b"b").await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    assert_eq!(connection.chunk(deadline).await.unwrap().unwrap(), "b");
+    assert_eq!(begun.elapsed().as_secs(), 18);
 }
