@@ -9,7 +9,8 @@ import { asked, askedFor, callOf, tries, turns } from "./upstream.mjs";
 
 const ALL = ["sim-0", "sim-1", "sim-2"];
 const CAPACITY = /Selected model is at capacity/;
-const LIMIT = /hit your usage limit.* [Tt]ry again at \d+:\d+/;
+// The day is told as well where it is not today.
+const LIMIT = /hit your usage limit.* [Tt]ry again at (\w+ \d+\w*, \d+ )?\d+:\d+/;
 const ONCE = {
   "a usage limit": "usage_limit_reached",
   "an overload": "server_is_overloaded",
