@@ -117,6 +117,7 @@ fn faulty_chunks_are_refused() {
         "1\na\r\n",
         "1\r\nab",
         "1\r\na\n",
+        "1\r\nax\n0\r\n\r\n",
         "1 1\r\n",
         "1\rx",
         "1;a\nb\r\n",

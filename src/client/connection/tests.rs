@@ -192,6 +192,29 @@ async fn whoever_waits_for_bytes_keeps_no_memory_for_them_and_loses_none() {
     connection.release().await;
 }
 
+#[tokio::test]
+async fn whoever_waits_for_a_head_keeps_no_memory_for_it() {
+    let (listener, endpoint) = listen().await;
+    let mut connection = client(MINUTE).connect(&endpoint).await.unwrap();
+    let (_stream, _) = listener.accept().await.unwrap();
+    assert!(connection.call(&small()).now_or_never().is_none());
+    assert_eq!(connection.answer.bytes.capacity(), 0);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_is_reset_without_a_byte_is_stale_too() {
+    let (listener, endpoint) = listen().await;
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        answer(&mut stream, OK).await;
+        answer(&mut stream, b"").await;
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let error = reused(&client(MINUTE), &endpoint).await.call(&small()).await.unwrap_err();
+    assert!(matches!(error, NetError::Stale), "{error}");
+    served.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_timer_serves_every_chunk_and_each_has_its_own_deadline() {
     let (listener, endpoint) = listen().await;
@@ -207,9 +230,14 @@ async fn one_timer_serves_every_chunk_and_each_has_its_own_deadline() {
         assert!(matches!(connection.chunk(deadline).await, Err(NetError::TimedOut(_))));
         assert!((seconds..seconds + 1).contains(&now.elapsed().as_secs()), "{:?}", now.elapsed());
     }
+    // Not the one of somebody who gave up meanwhile, either.
+    assert!(connection.chunk(Instant::now() + MINUTE).now_or_never().is_none());
+    let now = Instant::now();
+    assert!(matches!(connection.chunk(now + Duration::from_secs(2)).await, Err(NetError::TimedOut(_))));
+    assert_eq!(now.elapsed().as_secs(), 2);
     // One that moves on is set anew only when it goes off.
     stream.write_all(b"b").await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     assert_eq!(connection.chunk(deadline).await.unwrap().unwrap(), "b");
-    assert_eq!(begun.elapsed().as_secs(), 18);
+    assert_eq!(begun.elapsed().as_secs(), 20);
 }
